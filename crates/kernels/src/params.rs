@@ -152,6 +152,8 @@ params! {
         near_bytes: usize = 1 << 20, 1;
         /// Elements of a slab of a tall matrix, which stays in the second-level cache with its reflections.
         tall_slab: usize = 32 << 10, 8192;
+        /// Bytes of a symmetric matrix that is reduced with both its triangles, and whose vectors are reflected in panels of registers.
+        mirrored_bytes: usize = 512 << 10, 0;
         /// Nanoseconds that a byte of a symmetric matrix takes in a product with a vector.
         symmetric_ns: f64 = 0.015, 0.0;
         /// Most columns of a tall matrix that is factored by a tree of slabs: the R's of slabs are a small part of them.
@@ -339,8 +341,9 @@ mod tests {
         for params in [all(|entry| entry.least), all(|_| MOST)] {
             let products =
                 ["skinny::", "long::", "direct::", "every_size_around_a_register"].map(|of| format!("product::tests::{of}"));
-            let tests =
-                products.iter().map(String::as_str).chain(["attention::", "factor::tests::qr", "reduce::", "softmax::", "norm::"]);
+            let others =
+                ["attention::", "factor::tests::qr", "spectral::symmetric_matrices_are", "reduce::", "softmax::", "norm::"];
+            let tests = products.iter().map(String::as_str).chain(others);
             let program = std::env::current_exe().unwrap();
             let ended = match std::process::Command::new(program).args(tests).env("MONOTILE_PARAMS", &params).output() {
                 // Under an emulator the system does not know how to run what this program is.

@@ -7,7 +7,7 @@ use monotile_kernels::shape::count;
 use monotile_kernels::splat::{self as kernels, BlendRule, ScreenSplatsMut, SplatBins, stated};
 
 use crate::camera::MatrixCamera;
-use crate::kernel::{SplatNumber, by_place, once, prepared};
+use crate::kernel::{SplatNumber, by_place, once, prepared_anywhere};
 use crate::project::{ProjectedSplats, screen};
 
 /// Where blending begins and ends.
@@ -44,8 +44,8 @@ impl Default for BlendOptions {
 /// If shapes do not fit, the picture is empty or has a side of more than 16384, or an option is out of its range.
 ///
 /// # Cost
-/// A pass over the 64 pixels of each 8 x 8 tile that a splat reaches, for each four of the C + 1 channels. A GPU has tiles of 16 x 16; how many pairs of a splat and a tile there
-/// are is read back, so that a call waits for it.
+/// A pass over the pixels of each block of 4 x 4 that a splat reaches, for each four of the C + 1 channels. Blocks that are finished are passed over. On a GPU
+/// how many pairs of a splat and a tile there are is read back, so that a call waits for it.
 ///
 /// # Example
 /// Two opaque splats, the second row's in front: half of its opacity is seen, and half of what the other one shows through it.
@@ -88,7 +88,7 @@ pub fn blend(splats: &ProjectedSplats, [width, height]: [usize; 2], options: &Bl
             "blend: takes 0 <= least_alpha < most_alpha <= 1 and 0 <= least_transmittance < 1, got {least}, {most_alpha} and {stop}"
         )));
     }
-    let inputs = prepared("blend", [positions, conics, depths, opacities, colors])?;
+    let inputs = prepared_anywhere("blend", [positions, conics, depths, opacities, colors])?;
     let rule = BlendRule { width, height, channels: colors.dim(1), least, most: most_alpha, stop };
     let inputs = inputs.each_ref();
     by_place!("blend", inputs, blended(rule, inputs))

@@ -55,7 +55,7 @@ macro_rules! by_place {
 }
 pub(crate) use by_place;
 
-/// The tensors, of one device, in one dtype that kernels compute in, f64 if one of them is, and in row-major order.
+/// The tensors in one dtype that kernels compute in, f64 if one of them is, and in row-major order; those of a GPU are refused.
 #[track_caller]
 pub(crate) fn prepared<const N: usize>(op: &str, tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
     let all = prepared_all(op, &tensors)?;
@@ -65,11 +65,27 @@ pub(crate) fn prepared<const N: usize>(op: &str, tensors: [&Tensor; N]) -> Resul
 /// The same of any number of tensors.
 #[track_caller]
 pub(crate) fn prepared_all(op: &str, tensors: &[&Tensor]) -> Result<Vec<Tensor>> {
+    if let Some(there) = tensors.iter().map(|t| t.device()).find(|device| !device.is_cpu()) {
+        let words = format!("{op}: not on a GPU yet; move the operands from {there} to the cpu with `to`");
+        return Err(Error::new(monotile::ErrorKind::Unsupported, words));
+    }
+    in_one_dtype(op, tensors)
+}
+
+/// The same of an operation that a GPU carries out too: the tensors are of one device.
+#[track_caller]
+pub(crate) fn prepared_anywhere<const N: usize>(op: &str, tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
+    #[cfg(feature = "gpu")]
+    monotile::GpuAccess::of(op, &tensors)?;
+    let all = in_one_dtype(op, &tensors)?;
+    Ok(std::array::from_fn(|k| all[k].clone()))
+}
+
+#[track_caller]
+fn in_one_dtype(op: &str, tensors: &[&Tensor]) -> Result<Vec<Tensor>> {
     if let Some(odd) = tensors.iter().find(|t| !t.dtype().is_float()) {
         return Err(Error::dtype(format!("{op}: takes floating-point numbers, got {}; cast with to_dtype", odd.dtype())));
     }
-    #[cfg(feature = "gpu")]
-    monotile::GpuAccess::of(op, &tensors)?;
     let dtype = if tensors.iter().any(|t| t.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
     tensors.iter().map(|t| t.to_dtype(dtype)?.contiguous()).collect()
 }
@@ -80,17 +96,6 @@ pub(crate) fn cotangent(of: &Option<Tensor>, shape: &[usize], dtype: DType) -> R
         Some(g) => g.to_dtype(dtype)?.contiguous(),
         None => Tensor::zeros(shape, dtype),
     }
-}
-
-/// Refuses tensors of a GPU, in the name of an operation without a kernel there.
-#[track_caller]
-pub(crate) fn on_cpu(op: &str, tensor: &Tensor) -> Result<()> {
-    let device = tensor.device();
-    if device.is_cpu() {
-        return Ok(());
-    }
-    let words = format!("{op}: not on a GPU yet; move the operands from {device} to the cpu with `to`");
-    Err(Error::new(monotile::ErrorKind::Unsupported, words))
 }
 
 /// Refuses a second derivative.

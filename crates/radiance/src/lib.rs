@@ -20,6 +20,8 @@ mod capture;
 mod files;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(any(feature = "capture", feature = "formats"))]
+mod guard;
 mod kernel;
 mod nerf;
 mod project;
@@ -35,9 +37,10 @@ pub use camera::MatrixCamera;
 #[cfg(feature = "capture")]
 pub use capture::{
     Capture, CaptureInfo, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
-    in_picture_decoder,
 };
 pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
+#[cfg(any(feature = "capture", feature = "formats"))]
+pub use guard::in_picture_decoder;
 pub use nerf::{
     CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, Rays, composite,
     direction_harmonics, frequency_encoding, perceptron, rays,

@@ -8,7 +8,7 @@ use monotile_kernels::splat::{
 };
 
 use crate::camera::{MatrixCamera, camera_rows};
-use crate::kernel::{SplatNumber, by_place, cotangent, once, prepared};
+use crate::kernel::{SplatNumber, by_place, cotangent, once, prepared_anywhere};
 use crate::splats::Splats;
 
 /// From where a splat is seen, for the colours that depend on it.
@@ -141,7 +141,8 @@ pub fn project(splats: &Splats, camera: &MatrixCamera, options: &ProjectOptions)
     let rows = camera.rows("project", directions, limits)?;
     let numbers = camera_rows("project", &rows)?;
     let Splats { means, rotations, log_scales, logits, harmonics } = splats;
-    let [means, rotations, log_scales, logits, harmonics] = prepared("project", [means, rotations, log_scales, logits, harmonics])?;
+    let [means, rotations, log_scales, logits, harmonics] =
+        prepared_anywhere("project", [means, rotations, log_scales, logits, harmonics])?;
     let rule = ProjectRule { width: camera.width, height: camera.height, blur, near, antialiased };
     let inputs = [&means, &rotations, &log_scales, &logits];
     let (outputs, skipped) = by_place!("project", inputs, on_screen(rule, &numbers, inputs))?;

@@ -5,7 +5,7 @@ use monotile::{Error, Result, Tensor};
 use monotile_kernels::buffer::Block;
 use monotile_kernels::ssim::{self as kernels, SsimRule, WINDOW};
 
-use crate::kernel::{SplatNumber, by_dtype, on_cpu, once, prepared};
+use crate::kernel::{SplatNumber, by_dtype, once, prepared};
 
 /// Which windows are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,7 +61,6 @@ pub fn ssim(x: &Tensor, y: &Tensor, windows: SsimWindows) -> Result<Tensor> {
         )));
     }
     let inputs = prepared("ssim", [x, y])?;
-    on_cpu("ssim", &inputs[0])?;
     let value = by_dtype!(inputs[0].dtype(), value(rule, inputs.each_ref()))?;
     Ok(Tensor::record(value, &inputs.each_ref(), Ssim(rule)))
 }

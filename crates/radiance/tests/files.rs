@@ -48,6 +48,22 @@ fn ply_keeps_every_bit_of_every_degree() {
 }
 
 #[test]
+fn any_number_of_threads_reads_and_writes_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, splats) = (folder.path().join("a.ply"), scene(20_000, 3));
+    let threads = monotile::threads();
+    for count in [1, 2, 3] {
+        monotile::set_threads(count);
+        splats.write(&path).unwrap();
+        let found = read(&path).unwrap();
+        for (found, written) in tensors(&found).into_iter().zip(tensors(&splats)) {
+            assert!(bits(found) == bits(written), "{count} threads");
+        }
+    }
+    monotile::set_threads(threads);
+}
+
+#[test]
 fn dot_splat_keeps_places_and_what_a_byte_holds() {
     let folder = tempfile::tempdir().unwrap();
     let (path, splats) = (folder.path().join("a.splat"), scene(100, 2));

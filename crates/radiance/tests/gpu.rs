@@ -1,6 +1,7 @@
 //! Splats on a GPU: pictures and gradients as on the processor, the same bits again, and refusals.
 #![cfg(feature = "gpu")]
 
+use monotile::optim::{Adam, AdamOptions};
 use monotile::tape::grad;
 use monotile::{DType, Device, Rng, Tensor};
 use monotile_radiance::{BlendOptions, MatrixCamera, ProjectOptions, SplatOptions, Splats, SsimWindows, blend, project, ssim};
@@ -70,6 +71,42 @@ fn a_scene_is_drawn_as_on_the_processor_and_again_with_the_same_bits() {
         }
     }
     assert_eq!(drawn(&splats, &device), found);
+}
+
+/// Losses of a few steps of Adam towards a picture of another scene.
+fn losses(device: &Device) -> Vec<f64> {
+    let camera = {
+        let MatrixCamera { view_from_world, clip_from_view, width, height } = camera(24, 20);
+        MatrixCamera { view_from_world: view_from_world.detach(), clip_from_view: clip_from_view.detach(), width, height }
+    };
+    let options = SplatOptions::default();
+    let target = scene(120).render(&camera, &options).unwrap().picture.to(device).unwrap();
+    let start = scene(60).to(device).unwrap();
+    let mut parameters = vec![start.means, start.rotations, start.log_scales, start.logits, start.harmonics];
+    parameters.iter_mut().for_each(|x| *x = x.clone().requires_grad());
+    let mut adam = Adam::new(AdamOptions { lr: 0.01, ..AdamOptions::default() });
+    let mut losses = Vec::new();
+    for _ in 0..12 {
+        let [means, rotations, log_scales, logits, harmonics] = [0, 1, 2, 3, 4].map(|k| parameters[k].clone());
+        let splats = Splats { means, rotations, log_scales, logits, harmonics };
+        let difference = splats.render(&camera, &options).unwrap().picture.sub(&target).unwrap();
+        let loss = difference.mul(&difference).unwrap().sum(&[], false).unwrap();
+        let gradients = grad(&loss, &parameters.iter().collect::<Vec<_>>()).unwrap();
+        drop(splats);
+        adam.step(&mut parameters, &gradients).unwrap();
+        losses.push(loss.to_f64_vec().unwrap()[0]);
+    }
+    losses
+}
+
+#[test]
+fn a_scene_is_learned_as_on_the_processor() {
+    let Some(device) = device() else { return };
+    let (expected, found) = (losses(&Device::cpu()), losses(&device));
+    assert!(expected[11] < 0.8 * expected[0], "{expected:?}");
+    for (x, y) in found.iter().zip(&expected) {
+        assert!((x - y).abs() <= 1e-3 * y, "{found:?} are not {expected:?}");
+    }
 }
 
 #[test]

@@ -104,6 +104,54 @@ fn what_cannot_be_drawn_is_refused() {
         .fails_with("error: cut.splat: has 33 bytes, and a .splat has 32 for each splat: it is cut off, or no such file");
 }
 
+#[test]
+fn scenes_become_files_of_other_formats_and_look_alike() {
+    let folder = folder();
+    let at = folder.path();
+    let formats = [
+        ("b.spz", "SPZ 3", "RUB"),
+        ("b.sog", "SOG 2", "RDF"),
+        ("b.glb", "glTF", "RUB"),
+        ("b.compressed.ply", "compressed PLY", "RDF"),
+    ];
+    for (name, format, frame) in formats {
+        let told = monotile(at, &["splat", "convert", "scene.ply", name]);
+        assert!(told.stderr.contains(&format!("{name}: 2 splats, harmonics of degree 0, ")), "{}", told.stderr);
+        assert_eq!(told.stderr.contains("lost: "), name != "b.glb", "{}", told.stderr);
+        told.succeeds();
+        let info = monotile(at, &["splat", "info", name]).succeeds();
+        assert!(info.contains(&format!("{format}, 2 splats")) && info.contains(&format!("axes {frame}: x right, y ")), "{info}");
+        // The picture of the file as it stands is that of the scene, to a byte's rounding.
+        let compared = monotile(at, &["splat", "compare", "scene.ply", name, "--views", "2", "--size", "40x30"]).succeeds();
+        let mean = compared.lines().last().unwrap().split_whitespace().nth(1).unwrap();
+        assert!(if name == "b.glb" { mean == "the" } else { mean.parse::<f64>().unwrap() > 35.0 }, "{name}: {compared}");
+        monotile(at, &["splat", "convert", name, "back.ply"]).succeeds();
+        render(at, &["-o", "a.png"]).succeeds();
+        monotile(at, &["splat", "render", name, "--size", "40x30", "-o", "b.png"]).succeeds();
+        assert!(fs::metadata(at.join("b.png")).unwrap().len() > 100);
+    }
+    let same = monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--views", "2", "--size", "40x30"]).succeeds();
+    assert!(same.lines().last().unwrap().contains("the same"), "{same}");
+    let json = monotile(at, &["splat", "compare", "scene.ply", "b.spz", "--views", "1", "--size", "40x30", "--json"]).succeeds();
+    assert!(json.contains("\"psnr\":") && json.contains("\"view\":\"35°\""), "{json}");
+    assert!(json.contains("\"ssim\":0.9"), "{json}");
+}
+
+#[test]
+fn what_cannot_be_converted_or_compared_is_refused() {
+    let folder = folder();
+    let at = folder.path();
+    monotile(at, &["splat", "convert", "scene.ply", "scene.obj"]).is_wrong_usage(
+        "splat convert: scene.obj ends in no format's name; those are .ply, .compressed.ply, .splat, .spz, .sog, .glb, .gltf",
+    );
+    monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--camera", "front"])
+        .is_wrong_usage("splat compare: cameras stand around the scene; begin anywhere by --camera orbit:30,20");
+    fs::write(at.join("cut.spz"), [0x1f, 0x8b, 8, 0]).unwrap();
+    monotile(at, &["splat", "convert", "cut.spz", "b.ply"])
+        .fails_with_all(&["error: cut.spz: has a header that does not unpack: "]);
+    assert!(!at.join("b.ply").exists());
+}
+
 /// Two cameras four units before the scene, one of them half as large, one to test by.
 fn capture(folder: &Path) -> &'static str {
     let frame = |name: &str, x: f64, w: usize, h: usize| {
@@ -153,48 +201,44 @@ fn info_tells_what_a_capture_holds() {
 }
 
 #[test]
-fn scenes_become_files_of_other_formats_and_look_alike() {
+fn pictures_are_compared_with_scenes_and_with_each_other() {
     let folder = folder();
     let at = folder.path();
-    let formats = [
-        ("b.spz", "SPZ 3", "RUB"),
-        ("b.sog", "SOG 2", "RDF"),
-        ("b.glb", "glTF", "RUB"),
-        ("b.compressed.ply", "compressed PLY", "RDF"),
-    ];
-    for (name, format, frame) in formats {
-        let told = monotile(at, &["splat", "convert", "scene.ply", name]);
-        assert!(told.stderr.contains(&format!("{name}: 2 splats, harmonics of degree 0, ")), "{}", told.stderr);
-        assert_eq!(told.stderr.contains("lost: "), name != "b.glb", "{}", told.stderr);
-        told.succeeds();
-        let info = monotile(at, &["splat", "info", name]).succeeds();
-        assert!(info.contains(&format!("{format}, 2 splats")) && info.contains(&format!("axes {frame}: x right, y ")), "{info}");
-        // The picture of the file as it stands is that of the scene, to a byte's rounding.
-        let compared = monotile(at, &["splat", "compare", "scene.ply", name, "--views", "2", "--size", "40x30"]).succeeds();
-        let mean: f64 = compared.lines().last().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
-        assert!(mean > 35.0, "{name}: {compared}");
-        monotile(at, &["splat", "convert", name, "back.ply"]).succeeds();
-        render(at, &["-o", "a.png"]).succeeds();
-        monotile(at, &["splat", "render", name, "--size", "40x30", "-o", "b.png"]).succeeds();
-        assert!(fs::metadata(at.join("b.png")).unwrap().len() > 100);
+    let data = capture(at);
+    monotile(at, &["splat", "render", "scene.ply", "--cameras", data, "-o", "frames/%02d.png"]).succeeds();
+    // Bytes lie within half a step of the scene's own picture, by their order.
+    let compared = monotile(at, &["splat", "compare", "frames", "scene.ply", "--cameras", data]).succeeds();
+    let psnr: f64 = compared.lines().last().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(psnr > 50.0 && compared.lines().count() >= 5, "{compared}");
+    // The same pictures as those of the capture.
+    fs::create_dir_all(at.join("data/images")).unwrap();
+    for (name, frame) in [("a", "00"), ("b", "01"), ("c", "02")] {
+        fs::copy(at.join(format!("frames/{frame}.png")), at.join(format!("data/images/{name}.png"))).unwrap();
     }
-    let same = monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--views", "2", "--size", "40x30"]).succeeds();
+    let held_out = monotile(at, &["splat", "compare", data, "scene.ply", "--split", "test", "--cameras", data]).succeeds();
+    assert!(held_out.contains("b") && !held_out.contains("the same"), "{held_out}");
+    let same = monotile(at, &["splat", "compare", "frames", "frames"]).succeeds();
     assert!(same.lines().last().unwrap().contains("the same"), "{same}");
-    let json = monotile(at, &["splat", "compare", "scene.ply", "b.spz", "--views", "1", "--size", "40x30", "--json"]).succeeds();
-    assert!(json.starts_with("{\"psnr\":") && json.contains("\"views\":[{\"azimuth\":35"), "{json}");
+    monotile(at, &["splat", "compare", "frames", "scene.ply"])
+        .is_wrong_usage("splat compare: pictures have no cameras; name those that a scene is seen from by --cameras DATA");
+    fs::remove_file(at.join("frames/02.png")).unwrap();
+    let words = "error: there is no picture of the name a, nor one for each of 3 views";
+    monotile(at, &["splat", "compare", "data/images", "frames"]).fails_with_all(&[words]);
 }
 
 #[test]
-fn what_cannot_be_converted_or_compared_is_refused() {
+fn a_model_is_a_capture_that_is_looked_at_from_all_around() {
     let folder = folder();
-    let at = folder.path();
-    monotile(at, &["splat", "convert", "scene.ply", "scene.obj"]).is_wrong_usage(
-        "splat convert: scene.obj ends in no format's name; those are .ply, .compressed.ply, .splat, .spz, .sog, .glb, .gltf",
-    );
-    monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--camera", "front"])
-        .is_wrong_usage("splat compare: cameras stand around the scene; begin anywhere by --camera orbit:30,20");
-    fs::write(at.join("cut.spz"), [0x1f, 0x8b, 8, 0]).unwrap();
-    monotile(at, &["splat", "convert", "cut.spz", "b.ply"])
-        .fails_with_all(&["error: cut.spz: has a header that does not unpack: "]);
-    assert!(!at.join("b.ply").exists());
+    let triangle = r#"{"asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [-1, -1, 0], "max": [1, 1, 0]}],
+        "bufferViews": [{"buffer": 0, "byteLength": 36}],
+        "buffers": [{"byteLength": 36, "uri": "data:application/octet-stream;base64,BYTES"}]}"#;
+    let bytes = "AACAvwAAgL8AAAAAAACAPwAAgL8AAAAAAAAAAAAAgD8AAAAA";
+    fs::write(folder.path().join("model.gltf"), triangle.replace("BYTES", bytes)).unwrap();
+    let more = ["--cameras", "model.gltf", "--split", "test", "-o", "frames/%d.png"];
+    let told = monotile(folder.path(), &[&["splat", "render", "scene.ply"][..], &more].concat());
+    assert!(told.stderr.contains("12 views, the first of 256 x 256"), "{}", told.stderr);
+    told.succeeds();
+    assert!(folder.path().join("frames/11.png").is_file() && !folder.path().join("frames/12.png").exists());
 }

@@ -245,6 +245,49 @@ fn pictures_and_their_gradients_are_those_of_the_cpu() {
     }
 }
 
+/// Splats a pixel wide and far longer than the picture, whose determinants cancel: every tile that they cross has them.
+#[test]
+fn needles_are_in_all_tiles_that_they_cross() {
+    for (label, stream) in streams() {
+        let size = [90, 70];
+        let mut of = sample(80, size, false, false);
+        for (i, scales) in of.shapes[2].chunks_exact_mut(3).enumerate() {
+            scales.copy_from_slice(&[-6.0, [0.3, 2.0, 3.5][i % 3], -6.0]);
+        }
+        let rule = BlendRule { width: size[0], height: size[1], channels: 3, least: 1.0 / 255.0, most: 0.99, stop: 0.0 };
+        let (on_screen, colors) = (of.screen(), scaled(240, 6, 0.25, 0.5));
+        let bins = SplatBins::new(&rule, screen(&on_screen), &colors).unwrap();
+        let mut expected = vec![0.0; size[0] * size[1] * 5];
+        cpu::blend(&bins, &mut expected);
+        let bins = GpuSplatBins::new(&stream, &rule, &screen_there(&stream, &on_screen), &there(&stream, &colors, 3)).unwrap();
+        // Of 30 tiles a needle crosses some and not all.
+        assert!(bins.pairs() > 3 * 80 && bins.pairs() < 20 * 80, "{} pairs", bins.pairs());
+        // Exponents cancel as well, and both sides round them; a tile too few would be seen by 1/255 or more of coverage.
+        near(&label, &download(&stream, &blend_splats(&stream, &bins).unwrap()), &expected, 2e-4, 1.0);
+    }
+}
+
+/// Rows of wider arrays, and columns before rows, are read where they lie or copied.
+#[test]
+fn operands_may_be_views() {
+    for (label, stream) in streams() {
+        let (n, of) = (70, sample(70, [40, 24], false, false));
+        let [means, rotations, log_scales, logits] =
+            [(0, 3), (1, 4), (2, 3), (3, 1)].map(|(k, wide)| there(&stream, &of.shapes[k], wide));
+        let plain = GpuSplatShapes { means, rotations, log_scales, logits };
+        let wide: Vec<f32> = of.shapes[0].chunks_exact(3).flat_map(|row| [9.0, row[0], row[1], row[2], 9.0]).collect();
+        let means = GpuOperand::strided(&upload(&stream, &wide), GpuType::F32, &[n, 3], &[5, 1], 1).unwrap();
+        let columns: Vec<f32> = (0..4 * n).map(|e| of.shapes[1][e % n * 4 + e / n]).collect();
+        let rotations = GpuOperand::strided(&upload(&stream, &columns), GpuType::F32, &[n, 4], &[1, n as isize], 0).unwrap();
+        let later = [&[9.0][..], &of.shapes[3]].concat();
+        let logits = GpuOperand::strided(&upload(&stream, &later), GpuType::F32, &[n], &[1], 1).unwrap();
+        let views = GpuSplatShapes { means, rotations, log_scales: plain.log_scales.clone(), logits };
+        let [expected, found] =
+            [plain, views].map(|splats| screen_here(&stream, &project_splats(&stream, &of.rule, &of.camera, &splats).unwrap()));
+        assert!(expected == found, "{label}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     for (label, stream) in streams() {

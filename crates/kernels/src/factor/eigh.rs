@@ -2,12 +2,15 @@
 
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{magnitude, norm, rescaling, scale};
+use super::householder::{self, PanelReflections};
 use super::implicit;
+use super::matrix::Matrix;
 use super::reflections::Reflections;
 use super::{Failure, Fault};
 use super::{divide, lanes, tridiagonal};
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
+use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{Lanes, isa};
@@ -79,13 +82,31 @@ fn by_tridiagonal<T: Lanes>(a: &mut [T], values: &mut [T], vectors: &mut [T]) ->
     let tau = tridiagonal::reduce(isa(), a, &mut diagonal, &mut beside)?;
     if !vectors.is_empty() {
         let converged = divide::tridiagonal([&diagonal, &beside], values, vectors)?;
-        Reflections { v: a, tau: &tau, rows: n, shift: 1 }.apply(isa(), vectors)?;
+        if size_of_val(a) <= params().factor.mirrored_bytes {
+            reflect_rows(a, &tau, vectors)?;
+        } else {
+            Reflections { v: a, tau: &tau, rows: n, shift: 1 }.apply(isa(), vectors)?;
+        }
         return Ok(converged);
     }
-    let converged = implicit::values(&mut diagonal, &mut beside, None);
+    let converged = implicit::values(&mut diagonal, &mut beside);
     let order = implicit::order(&diagonal)?;
     values.iter_mut().zip(&order).for_each(|(value, &from)| *value = diagonal[from]);
     Ok(converged)
+}
+
+/// Multiplies n columns of n by the reflections whose vectors begin one row below the diagonal, row by row.
+fn reflect_rows<T: Lanes>(v: &[T], tau: &[T], columns: &mut [T]) -> Result<(), OutOfMemory> {
+    let steps = tau.len();
+    let n = steps + 1;
+    let mut memory = Block::new(householder::len(steps, steps))?;
+    let mut reflections = PanelReflections::new(&mut memory, steps, steps);
+    reflections.take(isa(), &v[1..], n, tau);
+    let mut rows = Block::new(count(&[n, n]))?;
+    load(Matrix::of_rows(columns, n, n, n), &mut rows);
+    reflections.apply(isa(), &mut rows[n..], n);
+    load(Matrix::of_rows(&rows, n, n, n), columns);
+    Ok(())
 }
 
 /// (c, s) of the rotation that makes [[a, g], [g, b]] diagonal, and the tangent of its angle, at most 1.

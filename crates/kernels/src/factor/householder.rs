@@ -58,6 +58,17 @@ impl<'a, T: Lanes> PanelReflections<'a, T> {
         Ok(())
     }
 
+    /// Takes reflections I − τ v vᵀ whose vectors are columns of m numbers, `apart` from the next: the j-th vector is 1 in place j and
+    /// 0 before.
+    ///
+    /// # Panics
+    /// If there is another number of τ than of steps, or the columns do not lie in `columns`.
+    pub fn take(&mut self, isa: Isa, columns: &[T], apart: usize, tau: &[T]) {
+        let last = self.steps.saturating_sub(1).saturating_mul(apart).saturating_add(self.m);
+        assert!(tau.len() == self.steps && (self.steps == 0 || columns.len() >= last), "a column for each step");
+        dispatch_on(isa, Take { of: self, columns, apart, tau });
+    }
+
     /// Multiplies m rows of n columns, one after another, by H₁ H₂ ⋯.
     ///
     /// # Panics
@@ -175,14 +186,7 @@ impl<T: Lanes> Run<'_, '_, T> {
                 let r = if i < j { std::mem::replace(x, T::ZERO) } else { T::ZERO };
                 self.x.cell(start + i, start + j).set(if i == j { diagonal } else { r });
             }
-            // T = [T, −τ T (Vᵀ v); 0, τ]
-            let (before, from_here) = t.split_at_mut(j * V::LANES);
-            let mut column = isa.zero();
-            for (t, &product) in before.chunks_exact(V::LANES).zip(&products) {
-                column = isa.splat(-tau * product).mul_add(isa.read(t), column);
-            }
-            column.write(from_here);
-            from_here[j] = tau;
+            add_to_triangle(isa, t, j, tau, &products);
         }
         let v = &mut self.of.v[start * apart..][..V::LANES * apart];
         for (i, v) in v.chunks_exact_mut(V::LANES * V::LANES).enumerate().take(rows.div_ceil(V::LANES)) {
@@ -196,6 +200,59 @@ impl<T: Lanes> Run<'_, '_, T> {
             }
         }
     }
+}
+
+struct Take<'a, 'b, T> {
+    of: &'a mut PanelReflections<'b, T>,
+    columns: &'a [T],
+    apart: usize,
+    tau: &'a [T],
+}
+
+impl<T: Lanes> Kernel<T> for Take<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
+        let (m, padded) = (self.of.m, padded(self.of.m));
+        for start in (0..self.tau.len()).step_by(V::LANES) {
+            let (width, rows) = (V::LANES.min(self.tau.len() - start), m - start);
+            let v = &mut self.of.v[start * padded..][..V::LANES * padded];
+            let mut products = Square::<V>::zero(isa);
+            for (i, v) in v.chunks_exact_mut(V::LANES * V::LANES).enumerate().take(rows.div_ceil(V::LANES)) {
+                let mut block = Square::<V>::zero(isa);
+                for (c, x) in block.iter_mut().enumerate().take(width) {
+                    *x = isa.read_first(&self.columns[(start + c) * self.apart..][..m][start + i * V::LANES..]);
+                }
+                block.transpose();
+                for (row, to) in block.iter().zip(v.chunks_exact_mut(V::LANES)) {
+                    row.write(to);
+                    for (sum, &x) in products.iter_mut().zip(&*to) {
+                        *sum = isa.splat(x).mul_add(*row, *sum);
+                    }
+                }
+            }
+            let t = &mut self.of.t[start * V::LANES..][..V::LANES * V::LANES];
+            t.fill(T::ZERO);
+            for (j, &tau) in self.tau[start..][..width].iter().enumerate() {
+                let mut of_before = [T::ZERO; MAX_LANES];
+                products[j].write(&mut of_before);
+                add_to_triangle(isa, t, j, tau, &of_before);
+            }
+        }
+    }
+}
+
+/// T = [T, −τ T (Vᵀ v); 0, τ] for the reflection after j others, of whose vectors these are the products with v.
+#[inline(always)]
+fn add_to_triangle<V: Vector>(isa: Enabled<V>, t: &mut [V::Element], j: usize, tau: V::Element, products: &[V::Element]) {
+    let (before, from_here) = t.split_at_mut(j * V::LANES);
+    let mut column = isa.zero();
+    for (t, &product) in before.chunks_exact(V::LANES).zip(products) {
+        column = isa.splat(-tau * product).mul_add(isa.read(t), column);
+    }
+    column.write(from_here);
+    from_here[j] = tau;
 }
 
 /// Makes column j of a panel the vector v of its reflection, but for the part of R above the diagonal, and reflects the columns

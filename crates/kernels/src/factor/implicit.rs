@@ -1,28 +1,16 @@
-//! Values and vectors of a tridiagonal matrix by the implicit QL iteration (Bowdler, Martin, Reinsch and Wilkinson 1968).
-//!
-//! The iteration asks for the matrix alone: it runs to its end first, and its rotations are kept. They then pass over the vectors.
+//! Values of a tridiagonal matrix by the implicit QL iteration (Bowdler, Martin, Reinsch and Wilkinson 1968).
 
 use std::cmp::Ordering;
 
 use super::columns::norm;
-use super::eigh::rotate_columns;
 use crate::buffer::{OutOfMemory, list};
 use crate::real::Real;
-use crate::simd;
 
 /// Far more steps than a value takes.
 const STEPS: usize = 60;
-/// The rotations (c, s) of an iteration, one step after another.
-pub(super) struct Rotations<T> {
-    all: Vec<[T; 2]>,
-    /// The column that a step begins with, and how many it rotates with those before.
-    steps: Vec<[usize; 2]>,
-}
 
 /// Makes `d` the values of the matrix with this diagonal and `e` beside it, in no order, and `e` 0; whether that converged.
-///
-/// Rotations are kept where there is a place for them: T = Z Λ Zᵀ with the product Z of all.
-pub(super) fn values<T: Real>(d: &mut [T], e: &mut [T], mut rotations: Option<&mut Rotations<T>>) -> bool {
+pub(super) fn values<T: Real>(d: &mut [T], e: &mut [T]) -> bool {
     let two = T::ONE + T::ONE;
     // What is lost to the largest so far: values that come before larger ones keep their own digits.
     let mut lost = T::ZERO;
@@ -39,7 +27,6 @@ pub(super) fn values<T: Real>(d: &mut [T], e: &mut [T], mut rotations: Option<&m
             if step == STEPS {
                 return false;
             }
-            let first = rotations.as_ref().map_or(0, |kept| kept.all.len());
             // Wilkinson's shift
             let g = (d[l + 1] - d[l]) / (two * e[l]);
             let r = length(g, T::ONE);
@@ -64,16 +51,10 @@ pub(super) fn values<T: Real>(d: &mut [T], e: &mut [T], mut rotations: Option<&m
                 p = s * r;
                 d[i + 1] = g + p;
                 g = c * r - b;
-                if let Some(kept) = rotations.as_deref_mut() {
-                    kept.all.push([c, s]);
-                }
             }
             if whole {
                 d[l] -= p;
                 e[l] = g;
-            }
-            if let Some(kept) = rotations.as_deref_mut() {
-                kept.steps.push([end, kept.all.len() - first]);
             }
         }
         if let Some(e) = e.get_mut(l) {
@@ -98,30 +79,4 @@ pub(super) fn order<T: Real>(values: &[T]) -> Result<Vec<usize>, OutOfMemory> {
     order.extend(0..values.len());
     order.sort_by(|&i, &j| values[i].partial_cmp(&values[j]).unwrap_or(Ordering::Equal));
     Ok(order)
-}
-
-impl<T: Real> Rotations<T> {
-    /// None, of values of n rows: room for about as many as there will be.
-    pub fn new(n: usize) -> Self {
-        Self { all: Vec::with_capacity(n * n), steps: Vec::with_capacity(2 * n) }
-    }
-
-    /// Multiplies columns of `height` by the product of the rotations.
-    pub fn apply(&self, columns: &mut [T], height: usize) {
-        simd::run(
-            #[inline(always)]
-            || {
-                let mut rest = &self.all[..];
-                for &[end, count] in &self.steps {
-                    let (step, after) = rest.split_at(count);
-                    rest = after;
-                    for (i, &[c, s]) in step.iter().enumerate() {
-                        let (before, high) = columns.split_at_mut((end - i) * height);
-                        let low = &mut before[(end - i - 1) * height..];
-                        rotate_columns(low, &mut high[..height], c, s);
-                    }
-                }
-            },
-        );
-    }
 }

@@ -27,6 +27,7 @@ pub mod inverse;
 mod lanes;
 pub mod lu;
 mod matrix;
+mod mirrored;
 mod multishift;
 pub mod qr;
 mod reflections;

@@ -20,60 +20,30 @@
 //! A step takes the nearest pole's fraction as it is, and all others as one of the same value and slope at the next pole (Li 1993, "Solving
 //! secular equations stably and efficiently", the fixed weight method); a bracket that shrinks guards it. Five sums over the poles are
 //! usual.
+//!
+//! Every lane of a register has a root of its own, so that no sum goes over lanes. A division is of two poles' terms at once:
+//! 1/a and 1/b are b and a times 1/(a b).
 
-use crate::simd;
+use crate::simd::{Enabled, Kernel, MAX_LANES, Vector, dispatch};
 use crate::threads;
 
-/// Numbers of a sum that run beside each other: poles come in multiples of so many.
-pub(super) const LANES: usize = 8;
-/// A pole that fills up others.
-const FAR: f64 = f64::INFINITY;
 /// Steps after which a root is as good as it gets: far more than any takes.
 const STEPS: usize = 80;
 /// What the rounding of a sum adds, over that of its terms.
 const ROUNDING: f64 = 8.0;
 /// Nanoseconds that a root takes for each pole.
-const NS_EACH: f64 = 6.0;
+const NS_EACH: f64 = 3.0;
 
 /// Poles that are numbers d, or, where `SQUARES`, their squares, and λ that of a number too; with what stands above them.
 #[derive(Clone, Copy)]
 pub(super) struct Equation<'a, const SQUARES: bool> {
     /// In increasing order; not negative where squares are meant.
-    pub d: Padded<'a>,
+    pub d: &'a [f64],
     /// A unit vector without zeros.
-    pub z: Padded<'a>,
+    pub z: &'a [f64],
     pub rho: f64,
     /// The precision of z.
     pub epsilon: f64,
-}
-
-/// Numbers, filled up to a multiple of [`LANES`].
-#[derive(Clone, Copy)]
-pub(super) struct Padded<'a> {
-    all: &'a [f64],
-    len: usize,
-}
-
-impl<'a> Padded<'a> {
-    /// Fills up the poles.
-    pub fn poles(d: &'a mut Vec<f64>) -> Self {
-        Self::with(d, FAR)
-    }
-
-    /// Fills up what stands above the poles.
-    pub fn shares(z: &'a mut Vec<f64>) -> Self {
-        Self::with(z, 0.0)
-    }
-
-    fn with(numbers: &'a mut Vec<f64>, rest: f64) -> Self {
-        let len = numbers.len();
-        numbers.resize(len.next_multiple_of(LANES), rest);
-        Self { all: numbers, len }
-    }
-
-    pub fn numbers(self) -> &'a [f64] {
-        &self.all[..self.len]
-    }
 }
 
 /// d[origin] + offset: a number whose pole, or square, solves the equation.
@@ -87,167 +57,256 @@ impl Root {
     pub fn value(self) -> f64 {
         self.origin + self.offset
     }
+}
 
-    /// The pole of d less the root.
+/// A root in each lane.
+#[derive(Clone, Copy)]
+pub(super) struct Roots<V> {
+    pub origin: V,
+    pub offset: V,
+}
+
+impl<V: Vector<Element = f64>> Roots<V> {
+    /// Those of the first lanes; the last again in the others.
     #[inline(always)]
-    pub fn gap<const SQUARES: bool>(self, d: f64) -> f64 {
+    pub fn new(isa: Enabled<V>, roots: &[Root]) -> Self {
+        let mut lanes = [[0.0; MAX_LANES]; 2];
+        for l in 0..V::LANES {
+            let root = roots[l.min(roots.len() - 1)];
+            (lanes[0][l], lanes[1][l]) = (root.origin, root.offset);
+        }
+        Self { origin: isa.read(&lanes[0]), offset: isa.read(&lanes[1]) }
+    }
+
+    /// The poles of d less the roots.
+    #[inline(always)]
+    pub fn gap<const SQUARES: bool>(self, d: V) -> V {
         let difference = (d - self.origin) - self.offset;
         if SQUARES { difference * ((d + self.origin) + self.offset) } else { difference }
+    }
+
+    /// z over the gaps of two poles.
+    #[inline(always)]
+    pub fn quotients<const SQUARES: bool>(self, d: [f64; 2], z: [f64; 2]) -> [V; 2] {
+        let isa = self.origin.isa();
+        let gaps = [self.gap::<SQUARES>(isa.splat(d[0])), self.gap::<SQUARES>(isa.splat(d[1]))];
+        let inverse = isa.splat(1.0) / (gaps[0] * gaps[1]);
+        [isa.splat(z[0]) * (gaps[1] * inverse), isa.splat(z[1]) * (gaps[0] * inverse)]
+    }
+
+    /// z over the gap of a pole.
+    #[inline(always)]
+    pub fn quotient<const SQUARES: bool>(self, d: f64, z: f64) -> V {
+        let isa = self.origin.isa();
+        isa.splat(z) / self.gap::<SQUARES>(isa.splat(d))
     }
 }
 
 /// Σ zⱼ² / (pⱼ − λ), the same of absolute terms, and the derivative.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    value: f64,
-    size: f64,
-    slope: f64,
+#[derive(Clone, Copy)]
+struct Sums<V> {
+    value: V,
+    size: V,
+    slope: V,
+}
+
+impl<V: Vector<Element = f64>> Sums<V> {
+    #[inline(always)]
+    fn add(&mut self, z: f64, quotient: V) {
+        let value = self.value.isa().splat(z) * quotient;
+        self.value += value;
+        self.size += value.abs();
+        self.slope = quotient.mul_add(quotient, self.slope);
+    }
+}
+
+/// What a step is fitted to: the poles below and above, by their numbers and squares of z, and how far they are apart. No pole is above
+/// the last root: its second is the last below.
+struct Fit<V> {
+    below: V,
+    above: V,
+    squares: [V; 2],
+    apart: V,
+    /// Above 0 in the lane of the last root.
+    last: V,
+}
+
+/// Whether `yes` or `no`, by lanes that are above 0.
+#[inline(always)]
+fn select<V: Vector<Element = f64>>(mask: V, yes: V, no: V) -> V {
+    mask.isa().zero().where_less(mask, yes, no)
 }
 
 impl<const SQUARES: bool> Equation<'_, SQUARES> {
     /// A root for each pole, in increasing order.
     pub fn solve(self, roots: &mut [Root]) {
-        assert!(roots.len() == self.d.len && self.z.len == self.d.len, "a root for each pole");
-        let parts = threads::parts(roots.len(), NS_EACH * self.d.len as f64);
-        threads::split_mut(roots, 1, parts, |first, roots| {
-            simd::run(
+        assert!(roots.len() == self.d.len() && self.z.len() == self.d.len(), "a root for each pole");
+        dispatch::<f64, _>(Solve { equation: self, roots });
+    }
+
+    /// The roots from number `first` on, each in a lane; the last again in lanes without one.
+    #[inline(always)]
+    fn roots<V: Vector<Element = f64>>(self, isa: Enabled<V>, first: usize) -> Roots<V> {
+        let (zero, one, two) = (isa.zero(), isa.splat(1.0), isa.splat(2.0));
+        let Fit { below, above, squares, apart, last } = self.fit(isa, first);
+        let (rho, inverse) = (isa.splat(self.rho), isa.splat(1.0 / self.rho));
+        // The pole that a root follows: the last one's is the upper of its two.
+        let own = select(last, above, below);
+        let half = select(last, step::<V, SQUARES>(own, isa.splat(0.5) * rho), isa.splat(0.5) * (above - below));
+        let mut root = Roots { origin: own, offset: half };
+        let middle = inverse + self.sums(root).value;
+        let rest = middle - squares[0] / root.gap::<SQUARES>(below) - squares[1] / root.gap::<SQUARES>(above);
+        let negative = middle.where_less(zero, one, zero);
+        let end = step::<V, SQUARES>(own, rho * isa.splat(1.0 + 64.0 * f64::EPSILON));
+        let mut least = select(negative, select(last, half, -half), zero);
+        let mut most = select(negative, select(last, end, zero), half);
+        // With the rest as it is there, the two poles leave a quadratic equation for λ less the nearer pole.
+        let upper = last.max(negative);
+        root.origin = select(upper, above, below);
+        let sign = select(upper, one, -one);
+        let a = rest * apart - sign * (squares[0] + squares[1]);
+        let b = select(upper, squares[1], squares[0]) * apart;
+        let discriminant = (a * a + isa.splat(4.0) * sign * rest * b).max(zero).sqrt();
+        // 2 b over the sum that does not cancel, or that sum over 2 c.
+        let positive = zero.where_less(a, one, zero);
+        let by_sum = select(upper, select(last, positive, one - positive), positive);
+        let sum = select(positive, a + discriminant, a - discriminant);
+        let turned = select(upper, -sum, sum);
+        let guess = select(by_sum, two * b, turned) / select(by_sum, sum, two * rest);
+        root.offset = step::<V, SQUARES>(root.origin, guess);
+        root.offset = inside(root.offset, least, most);
+        let mut active = one;
+        for _ in 0..STEPS {
+            let Sums { value, size, slope } = self.sums(root);
+            let (value, size) = (inverse + value, inverse + size);
+            let exact = isa.splat(ROUNDING * self.epsilon) * size;
+            active = exact.where_less(value.abs(), active, zero);
+            least = select(active, value.where_less(zero, root.offset, least), least);
+            most = select(active, value.where_less(zero, most, root.offset), most);
+            let near = isa.splat(2.0 * f64::EPSILON) * root.offset.abs();
+            active = near.where_less(most - least, active, zero);
+            if !active.any() {
+                break;
+            }
+            let gaps = [root.gap::<SQUARES>(below), root.gap::<SQUARES>(above)];
+            let [of_below, of_above] = [squares[0] / (gaps[0] * gaps[0]), squares[1] / (gaps[1] * gaps[1])];
+            // c + s₁ / (g₁ − η) + s₂ / (g₂ − η) = 0, in terms of the sum and the product of its roots
+            let of_last = value - gaps[0] * (slope - of_above) - gaps[1] * of_above;
+            let of_upper = value - gaps[0] * slope - apart * of_above;
+            let of_lower = value - gaps[1] * slope + apart * of_below;
+            let c = select(last, of_last, select(upper, of_upper, of_lower));
+            let product = gaps[0] * gaps[1];
+            let (a, b) = ((gaps[0] + gaps[1]) * value - product * slope, product * value);
+            let discriminant = (a * a - isa.splat(4.0) * b * c).max(zero).sqrt();
+            let positive = zero.where_less(a, one, zero);
+            let sum = select(positive, a + discriminant, a - discriminant);
+            let by_sum = select(last, one - positive, positive);
+            let divisor = two * select(last, c.abs(), c);
+            let change = select(by_sum, two * b, sum) / select(by_sum, sum, divisor);
+            // f grows: what lies on the wrong side, or is no number, is none.
+            let change = (change * value).where_less(zero, change, -value / slope);
+            let next = root.offset + step::<V, SQUARES>(root.origin + root.offset, change);
+            root.offset = select(active, inside(next, least, most), root.offset);
+        }
+        root
+    }
+
+    /// What the roots of [`roots`](Self::roots) are fitted to.
+    #[inline(always)]
+    fn fit<V: Vector<Element = f64>>(self, isa: Enabled<V>, first: usize) -> Fit<V> {
+        let (k, mut lanes) = (self.d.len(), [[0.0; MAX_LANES]; 6]);
+        for l in 0..V::LANES {
+            let i = (first + l).min(k - 1);
+            let last = i + 1 == k;
+            let below = if last { i - 1 } else { i };
+            let [d, z] = [self.d, self.z].map(|x| [x[below], x[below + 1]]);
+            let apart = if SQUARES { (d[1] - d[0]) * (d[1] + d[0]) } else { d[1] - d[0] };
+            let of_lane = [d[0], d[1], z[0] * z[0], z[1] * z[1], apart, f64::from(u8::from(last))];
+            lanes.iter_mut().zip(of_lane).for_each(|(lanes, x)| lanes[l] = x);
+        }
+        let [below, above, of_below, of_above, apart, last] = lanes;
+        Fit {
+            below: isa.read(&below),
+            above: isa.read(&above),
+            squares: [isa.read(&of_below), isa.read(&of_above)],
+            apart: isa.read(&apart),
+            last: isa.read(&last),
+        }
+    }
+
+    #[inline(always)]
+    fn sums<V: Vector<Element = f64>>(self, root: Roots<V>) -> Sums<V> {
+        let zero = root.origin.isa().zero();
+        let mut sums = [Sums { value: zero, size: zero, slope: zero }; 2];
+        let ((d, d_last), (z, z_last)) = (self.d.as_chunks::<2>(), self.z.as_chunks::<2>());
+        for (&d, &z) in d.iter().zip(z) {
+            let [first, second] = root.quotients::<SQUARES>(d, z);
+            sums[0].add(z[0], first);
+            sums[1].add(z[1], second);
+        }
+        for (&d, &z) in d_last.iter().zip(z_last) {
+            sums[0].add(z, root.quotient::<SQUARES>(d, z));
+        }
+        let [x, y] = sums;
+        Sums { value: x.value + y.value, size: x.size + y.size, slope: x.slope + y.slope }
+    }
+}
+
+struct Solve<'a, 'b, const SQUARES: bool> {
+    equation: Equation<'a, SQUARES>,
+    roots: &'b mut [Root],
+}
+
+impl<const SQUARES: bool> Kernel<f64> for Solve<'_, '_, SQUARES> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = f64>>(self, isa: Enabled<V>) {
+        let Self { equation, roots } = self;
+        if let ([root], &[d], [z]) = (&mut *roots, equation.d, equation.z) {
+            let offset = step::<V, SQUARES>(isa.splat(d), isa.splat(equation.rho * z * z));
+            *root = Root { origin: d, offset: offset.lanes().next().unwrap_or(0.0) };
+            return;
+        }
+        let parts = threads::parts(roots.len(), NS_EACH * equation.d.len() as f64);
+        threads::split_mut(roots, V::LANES, parts, |first, roots| {
+            isa.enter(
                 #[inline(always)]
                 || {
-                    for (i, root) in roots.iter_mut().enumerate() {
-                        *root = self.root(first + i);
+                    for (i, roots) in roots.chunks_mut(V::LANES).enumerate() {
+                        let found = equation.roots(isa, first + i * V::LANES);
+                        for ((root, origin), offset) in roots.iter_mut().zip(found.origin.lanes()).zip(found.offset.lanes()) {
+                            *root = Root { origin, offset };
+                        }
                     }
                 },
             );
         });
     }
-
-    #[inline(always)]
-    fn root(self, i: usize) -> Root {
-        let (d, z) = (self.d.numbers(), self.z.numbers());
-        let k = d.len();
-        if k == 1 {
-            return Root { origin: d[0], offset: step::<SQUARES>(d[0], self.rho * z[0] * z[0]) };
-        }
-        // The two poles that a step is fitted to. No pole is above the last root: its second is the last below.
-        let last = i + 1 == k;
-        let below = if last { i - 1 } else { i };
-        let above = below + 1;
-        let squares = [z[below] * z[below], z[above] * z[above]];
-        let apart = if SQUARES { (d[above] - d[below]) * (d[above] + d[below]) } else { d[above] - d[below] };
-
-        let half = if last { step::<SQUARES>(d[i], 0.5 * self.rho) } else { 0.5 * (d[above] - d[below]) };
-        let mut root = Root { origin: d[i], offset: half };
-        let middle = 1.0 / self.rho + self.sums(root).value;
-        let rest = middle - squares[0] / root.gap::<SQUARES>(d[below]) - squares[1] / root.gap::<SQUARES>(d[above]);
-        let (mut least, mut most) = match (last, middle < 0.0) {
-            (_, false) => (0.0, half),
-            (true, true) => (half, step::<SQUARES>(d[i], self.rho * (1.0 + 64.0 * f64::EPSILON))),
-            (false, true) => (-half, 0.0),
-        };
-        // With the rest as it is there, the two poles leave a quadratic equation for λ less the nearer pole.
-        let upper = last || middle < 0.0;
-        let guess = if upper {
-            root.origin = d[above];
-            let (a, b) = (rest * apart - squares[0] - squares[1], squares[1] * apart);
-            let root = (a * a + 4.0 * rest * b).max(0.0).sqrt();
-            match (last, a > 0.0) {
-                (true, true) => 2.0 * b / (a + root),
-                (true, false) => (root - a) / (2.0 * rest),
-                (false, true) => -(a + root) / (2.0 * rest),
-                (false, false) => 2.0 * b / (a - root),
-            }
-        } else {
-            let (a, b) = (rest * apart + squares[0] + squares[1], squares[0] * apart);
-            let root = (a * a - 4.0 * rest * b).max(0.0).sqrt();
-            if a > 0.0 { 2.0 * b / (a + root) } else { (a - root) / (2.0 * rest) }
-        };
-        root.offset = step::<SQUARES>(root.origin, guess);
-        if !(root.offset > least && root.offset < most) {
-            root.offset = between(least, most);
-        }
-        for _ in 0..STEPS {
-            let Sums { value, size, slope } = self.sums(root);
-            let (value, size) = (1.0 / self.rho + value, 1.0 / self.rho + size);
-            if value.abs() <= ROUNDING * self.epsilon * size {
-                break;
-            }
-            *(if value < 0.0 { &mut least } else { &mut most }) = root.offset;
-            if most - least <= 2.0 * f64::EPSILON * root.offset.abs() {
-                break;
-            }
-            let gaps = [root.gap::<SQUARES>(d[below]), root.gap::<SQUARES>(d[above])];
-            let [own_below, own_above] = [squares[0] / (gaps[0] * gaps[0]), squares[1] / (gaps[1] * gaps[1])];
-            // c + s₁ / (g₁ − η) + s₂ / (g₂ − η) = 0, in terms of the sum and the product of its roots
-            let c = if last {
-                value - gaps[0] * (slope - own_above) - gaps[1] * own_above
-            } else if upper {
-                value - gaps[0] * slope - apart * own_above
-            } else {
-                value - gaps[1] * slope + apart * own_below
-            };
-            let (a, b) = ((gaps[0] + gaps[1]) * value - gaps[0] * gaps[1] * slope, gaps[0] * gaps[1] * value);
-            let discriminant = (a * a - 4.0 * b * c).max(0.0).sqrt();
-            let mut change = match (last, a > 0.0) {
-                (false, true) => 2.0 * b / (a + discriminant),
-                (false, false) => (a - discriminant) / (2.0 * c),
-                (true, true) => (a + discriminant) / (2.0 * c.abs()),
-                (true, false) => 2.0 * b / (a - discriminant),
-            };
-            // f grows: what lies on the wrong side, or is no number, is none.
-            if change * value >= 0.0 || change.is_nan() {
-                change = -value / slope;
-            }
-            let next = root.offset + step::<SQUARES>(root.value(), change);
-            root.offset = if next > least && next < most { next } else { between(least, most) };
-        }
-        root
-    }
-
-    #[inline(always)]
-    fn sums(self, root: Root) -> Sums {
-        let (mut values, mut sizes, mut slopes) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-        for (d, z) in self.d.all.as_chunks::<LANES>().0.iter().zip(self.z.all.as_chunks::<LANES>().0) {
-            for l in 0..LANES {
-                let quotient = z[l] / root.gap::<SQUARES>(d[l]);
-                let value = z[l] * quotient;
-                values[l] += value;
-                sizes[l] += value.abs();
-                slopes[l] += quotient * quotient;
-            }
-        }
-        Sums { value: total(values), size: total(sizes), slope: total(slopes) }
-    }
-}
-
-/// The sum of all lanes.
-#[inline(always)]
-pub(super) fn total(mut lanes: [f64; LANES]) -> f64 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for l in 0..half {
-            lanes[l] += lanes[l + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 /// What takes the number d as far as `change` takes its pole.
 #[inline(always)]
-fn step<const SQUARES: bool>(d: f64, change: f64) -> f64 {
-    if SQUARES && change != 0.0 { change / (d + (d * d + change).max(0.0).sqrt()) } else { change }
+fn step<V: Vector<Element = f64>, const SQUARES: bool>(d: V, change: V) -> V {
+    if !SQUARES {
+        return change;
+    }
+    let zero = change.isa().zero();
+    zero.where_less(change.abs(), change / (d + d.mul_add(d, change).max(zero).sqrt()), change)
 }
 
-/// A number between two of the same sign: in their middle where they are alike, else by their exponents.
-fn between(least: f64, most: f64) -> f64 {
-    let (near, far) = if least.abs() < most.abs() { (least, most) } else { (most, least) };
-    if near == 0.0 {
-        far * 1e-3
-    } else if far / near > 4.0 {
-        (near * far).sqrt().copysign(far)
-    } else {
-        0.5 * (near + far)
-    }
+/// x where it lies between the two, which have the same sign; else a number that does: in their middle where they are alike, or by their
+/// exponents.
+#[inline(always)]
+fn inside<V: Vector<Element = f64>>(x: V, least: V, most: V) -> V {
+    let isa = x.isa();
+    let near = least.abs().where_less(most.abs(), least, most);
+    let far = least.abs().where_less(most.abs(), most, least);
+    let geometric = (near * far).max(isa.zero()).sqrt().with_sign_of(far);
+    let by_exponent = isa.zero().where_less(near.abs(), geometric, far * isa.splat(1e-3));
+    let middle = isa.splat(0.5) * (least + most);
+    let between = (isa.splat(4.0) * near.abs()).where_less(far.abs(), by_exponent, middle);
+    least.where_less(x, x.where_less(most, x, between), between)
 }
 
 /// The column ẑ, with the signs of z, of which `roots` are the roots to the last digit (Gu and Eisenstat 1994, "A stable and efficient
@@ -260,33 +319,57 @@ fn between(least: f64, most: f64) -> f64 {
 /// So vectors that are made of it are orthogonal, as near as two roots may lie. It is √ρ z but for rounding.
 pub(super) fn column<const SQUARES: bool>(d: &[f64], z: &[f64], roots: &[Root], column: &mut [f64]) {
     assert!(roots.len() == d.len() && z.len() == d.len() && column.len() == d.len(), "a root for each pole");
-    let parts = threads::parts(d.len(), d.len() as f64);
-    threads::split_mut(column, LANES, parts, |first, column| {
-        column.fill(1.0);
-        simd::run(
-            #[inline(always)]
-            || {
-                let poles = &d[first..first + column.len()];
-                for (i, (&root, &pole)) in roots.iter().zip(d).enumerate() {
-                    let own = i.checked_sub(first).filter(|&own| own < poles.len());
-                    // Its own factor has no partner below.
-                    let (before, after) = own.map_or((poles.len(), poles.len()), |own| (own, own + 1));
-                    quotients::<SQUARES>(&mut column[..before], &poles[..before], root, pole);
-                    quotients::<SQUARES>(&mut column[after..], &poles[after..], root, pole);
-                    if let Some(own) = own {
-                        column[own] *= -root.gap::<SQUARES>(pole);
-                    }
-                }
-                column.iter_mut().zip(&z[first..]).for_each(|(to, z)| *to = to.max(0.0).sqrt().copysign(*z));
-            },
-        );
-    });
+    dispatch::<f64, _>(Column::<SQUARES> { d, z, roots, column });
 }
 
-#[inline(always)]
-fn quotients<const SQUARES: bool>(column: &mut [f64], poles: &[f64], root: Root, pole: f64) {
-    for (to, &d) in column.iter_mut().zip(poles) {
-        let apart = if SQUARES { (d - pole) * (d + pole) } else { d - pole };
-        *to *= root.gap::<SQUARES>(d) / apart;
+struct Column<'a, const SQUARES: bool> {
+    d: &'a [f64],
+    z: &'a [f64],
+    roots: &'a [Root],
+    column: &'a mut [f64],
+}
+
+impl<const SQUARES: bool> Kernel<f64> for Column<'_, SQUARES> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = f64>>(self, isa: Enabled<V>) {
+        let Self { d, z, roots, column } = self;
+        let parts = threads::parts(d.len(), d.len() as f64);
+        threads::split_mut(column, V::LANES, parts, |first, column| {
+            isa.enter(
+                #[inline(always)]
+                || {
+                    for (i, column) in column.chunks_mut(V::LANES).enumerate() {
+                        let from = first + i * V::LANES;
+                        let own = isa.read_first(&d[from..]);
+                        let mut product = isa.splat(1.0);
+                        for i in (1..roots.len()).step_by(2) {
+                            let [before, this] =
+                                [factor::<V, SQUARES>(own, d[i - 1], roots[i - 1]), factor::<V, SQUARES>(own, d[i], roots[i])];
+                            product *= (before[0] * this[0]) / (before[1] * this[1]);
+                        }
+                        if let (&[.., d], &[.., root]) = (d, roots)
+                            && roots.len() % 2 == 1
+                        {
+                            let [gap, apart] = factor::<V, SQUARES>(own, d, root);
+                            product *= gap / apart;
+                        }
+                        let signs = isa.read_first(&z[from..]);
+                        product.max(isa.zero()).sqrt().with_sign_of(signs).write_first(column);
+                    }
+                },
+            );
+        });
     }
+}
+
+/// What the poles of these d have of a root, and what that is divided by: their distance from its pole, or −1 for the pole itself.
+#[inline(always)]
+fn factor<V: Vector<Element = f64>, const SQUARES: bool>(own: V, d: f64, root: Root) -> [V; 2] {
+    let isa = own.isa();
+    let root = Roots { origin: isa.splat(root.origin), offset: isa.splat(root.offset) };
+    let pole = isa.splat(d);
+    let apart = if SQUARES { (own - pole) * (own + pole) } else { own - pole };
+    [root.gap::<SQUARES>(own), isa.zero().where_less(apart.abs(), apart, isa.splat(-1.0))]
 }

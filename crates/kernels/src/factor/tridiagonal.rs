@@ -3,10 +3,12 @@
 //! A panel of columns is reduced while the matrix behind it stays as it is: what the panel's reflections change of it,
 //! V Wᵀ + W Vᵀ, is added to each column as its turn comes, and to the rest by products in the end (Dongarra, Sorensen and
 //! Hammarling 1989, "Block reduction of matrices to condensed forms"). Half of the work is the product of what is left with
-//! each vector, which reads the lower triangle alone, once.
+//! each vector, which reads the lower triangle alone, once. Matrices that the nearest caches hold are reduced without panels
+//! ([`mirrored`]).
 
 use super::columns::{add_scaled, inner, norm, scale};
 use super::matrix::{Matrix, Target, multiply};
+use super::mirrored;
 use super::symmetric::{Pairs, lane, product};
 use crate::buffer::{Block, OutOfMemory};
 use crate::params::params;
@@ -29,6 +31,14 @@ const CHANGED: usize = 64;
 pub(super) fn reduce<T: Lanes>(isa: Isa, a: &mut [T], diagonal: &mut [T], beside: &mut [T]) -> Result<Block<T>, OutOfMemory> {
     let n = diagonal.len();
     assert!(n > 0 && a.len() == count(&[n, n]) && beside.len() == n - 1, "square matrices of an order");
+    if n * n * size_of::<T>() <= params().factor.mirrored_bytes {
+        return mirrored::reduce(isa, a, diagonal, beside);
+    }
+    by_panels(isa, a, diagonal, beside)
+}
+
+fn by_panels<T: Lanes>(isa: Isa, a: &mut [T], diagonal: &mut [T], beside: &mut [T]) -> Result<Block<T>, OutOfMemory> {
+    let n = diagonal.len();
     let width = PANEL[usize::from(n * n * size_of::<T>() <= params().factor.near_bytes)];
     // Columns that lie a power of two apart would share a few lines of the caches.
     let apart = n.next_multiple_of(MAX_LANES) + MAX_LANES;
@@ -147,4 +157,71 @@ pub(super) fn reflection<T: Lanes>(x: &mut [T], beta: &mut T) -> T {
         x[1..].iter_mut().for_each(|x| *x = *x / divisor);
     }
     tau
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::householder::{self, PanelReflections};
+    use super::*;
+    use crate::simd::available;
+
+    type Reduce<T> = fn(Isa, &mut [T], &mut [T], &mut [T]) -> Result<Block<T>, OutOfMemory>;
+
+    /// Compares Q T Qᵀ with the matrix, and Q with what panels of its reflections make of the identity.
+    fn check<T: Lanes>(isa: Isa, n: usize, reduce: Reduce<T>) {
+        let number = |i: usize, j: usize| T::from_f64(((i.max(j) * 7919 + i.min(j) * 104_729) % 1009) as f64 / 500.0 - 1.0);
+        let a: Vec<T> = (0..n * n).map(|at| number(at / n, at % n)).collect();
+        let (mut v, mut d, mut e) = (a.clone(), vec![T::ZERO; n], vec![T::ZERO; n - 1]);
+        for j in 0..n {
+            v[j * n..][..j].fill(T::ZERO);
+        }
+        let tau = reduce(isa, &mut v, &mut d, &mut e).unwrap();
+        let mut q: Vec<f64> = (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect();
+        for (j, tau) in tau.iter().enumerate().rev() {
+            for column in q.chunks_exact_mut(n) {
+                let v = &v[j * n..][..n];
+                let product: f64 = column.iter().zip(v).map(|(x, v)| x * v.to_f64()).sum();
+                column.iter_mut().zip(v).for_each(|(x, v)| *x -= tau.to_f64() * product * v.to_f64());
+            }
+        }
+        let most = 8.0 * T::EPSILON.to_f64() * n as f64;
+        for i in 0..n {
+            for j in 0..n {
+                let mut sum = 0.0;
+                for k in 0..n {
+                    let (from, to) = (q[k * n + i], &q[..]);
+                    let mut of_t = d[k].to_f64() * to[k * n + j];
+                    of_t += if k > 0 { e[k - 1].to_f64() * to[(k - 1) * n + j] } else { 0.0 };
+                    of_t += if k + 1 < n { e[k].to_f64() * to[(k + 1) * n + j] } else { 0.0 };
+                    sum += from * of_t;
+                }
+                let error = (sum - a[i * n + j].to_f64()).abs();
+                assert!(error <= most, "{isa:?} {n}: Q T Qᵀ is {sum} at {i}, {j}: off by {error}");
+            }
+        }
+        if n == 1 {
+            return;
+        }
+        let mut memory = vec![T::ZERO; householder::len(n - 1, n - 1)];
+        let mut reflections = PanelReflections::new(&mut memory, n - 1, n - 1);
+        reflections.take(isa, &v[1..], n, &tau);
+        let mut rows: Vec<T> = (0..n * n).map(|at| T::from_f64(f64::from(u8::from(at / n == at % n)))).collect();
+        reflections.apply(isa, &mut rows[n..], n);
+        for (at, x) in rows.iter().enumerate() {
+            let expected = q[at % n * n + at / n];
+            assert!((x.to_f64() - expected).abs() <= most, "{isa:?} {n}: Q is {expected} at {}, {}", at / n, at % n);
+        }
+    }
+
+    #[test]
+    fn matrices_are_their_tridiagonal_form_and_reflections() {
+        for isa in available() {
+            for n in [1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 33, 64, 71, 100] {
+                check::<f32>(isa, n, mirrored::reduce);
+                check::<f64>(isa, n, mirrored::reduce);
+                check::<f32>(isa, n, by_panels);
+                check::<f64>(isa, n, by_panels);
+            }
+        }
+    }
 }

@@ -4,21 +4,19 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use half::bf16;
 
 use super::scatter::scatter_rows;
-use super::{AHEAD, GatherDims, OutOfRange, check, first_outside, in_parts, place, prefetch};
+use super::{AHEAD, GatherDims, NEAR, OutOfRange, check, first_outside, in_parts, place, prefetch};
 use crate::buffer::list;
 use crate::compiled::compiled;
 use crate::params::params;
 use crate::real::{Element, Real};
 use crate::shape::count;
-use crate::simd;
+use crate::simd::{self, Stream};
 use crate::threads::{self, SharedSlice};
 
-/// Fewest elements of a slice for which a list of each row's slices is made first.
+/// Fewest elements of a slice for which slices are put in the order of their rows first.
 const WIDE: usize = 8;
 /// Elements of a result between which parts are cut where there are fewer rows than threads: a cache line of the narrowest.
 const LINE: usize = 64;
-/// The end of a list.
-const NONE: u32 = u32::MAX;
 
 compiled! {
     /// out is 0 with `out[o, indices[j], i] += x[o, j, i]`, in the order of j whatever the number of threads.
@@ -51,33 +49,41 @@ fn put_of<A: Element>(base: &[A], x: &[A], indices: &[i64], out: &mut [A], dims:
     slices(Some(base), x, indices, out, dims, |_, new| new)
 }
 
-/// For each row the first index that names it, and for each index the next one that names the same row.
-struct Lists {
-    heads: Vec<u32>,
-    next: Vec<u32>,
+/// The indices in the order of the rows that they name, those of a row in their own.
+struct ByRow {
+    order: Vec<u32>,
+    /// Where those of each row begin, and the last ones end.
+    starts: Vec<u32>,
 }
 
-impl Lists {
+impl ByRow {
     /// `None` if an index is outside, there are too many, or there is no memory.
     fn new(indices: &[i64], axis: usize) -> Option<Self> {
-        if indices.len() >= NONE as usize {
-            return None;
+        u32::try_from(indices.len()).ok()?;
+        let (mut starts, mut order) = (list(axis.checked_add(2)?).ok()?, list(indices.len()).ok()?);
+        starts.resize(axis + 2, 0_u32);
+        order.resize(indices.len(), 0);
+        // How many name a row stands two places on; so it is where a row begins that is counted up to where it ends.
+        for &index in indices {
+            starts[place(index, axis)? + 2] += 1;
         }
-        let (mut heads, mut next) = (list(axis).ok()?, list(indices.len()).ok()?);
-        heads.resize(axis, NONE);
-        next.resize(indices.len(), NONE);
-        // From the last one on, so that a list is in order.
-        for (j, (next, &index)) in next.iter_mut().zip(indices).enumerate().rev() {
-            *next = std::mem::replace(&mut heads[place(index, axis)?], j as u32);
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
         }
-        Some(Self { heads, next })
+        for (j, &index) in indices.iter().enumerate() {
+            let next = &mut starts[place(index, axis)? + 1];
+            order[*next as usize] = j as u32;
+            *next += 1;
+        }
+        Some(Self { order, starts })
     }
 
-    /// The indices that name a row, in order.
+    /// Where in the order those are that name a row.
     #[inline(always)]
-    fn of(&self, row: usize) -> impl Iterator<Item = usize> {
-        let some = |j: u32| (j != NONE).then_some(j as usize);
-        std::iter::successors(some(self.heads[row]), move |&j| some(self.next[j]))
+    fn of(&self, row: usize) -> std::ops::Range<usize> {
+        self.starts[row] as usize..self.starts[row + 1] as usize
     }
 }
 
@@ -102,9 +108,9 @@ fn slices<A: Element>(
         Some(base) => out.copy_from_slice(&base[at..at + out.len()]),
         None => out.fill(A::zeroed()),
     };
-    let lists = if inner >= WIDE { Lists::new(indices, axis) } else { None };
+    let by_row = if inner >= WIDE { ByRow::new(indices, axis) } else { None };
     let parts = threads::parts(outer * (n + axis), inner as f64 * params().cost.gather_ns);
-    let Some(lists) = lists else {
+    let Some(by_row) = by_row else {
         // Each thread owns rows of the result and looks through all indices for them.
         let parts = parts.min(outer * axis);
         let out = SharedSlice::new(out);
@@ -126,26 +132,32 @@ fn slices<A: Element>(
         return first_outside(inside, indices, axis);
     };
     let unit = if outer * axis >= parts { inner } else { LINE };
+    let streamed = size_of_val(out) >= params().memory.streamed_bytes;
     threads::split_mut(out, unit, parts, |start, mut out| {
-        let mut at = start;
+        let (mut at, mut near) = (start, [A::zeroed(); NEAR]);
+        let stream = streamed.then(Stream::new);
         while !out.is_empty() {
             let (row, i) = (at / inner, at % inner);
-            let len = out.len().min(inner - i);
+            let len = out.len().min(inner - i).min(NEAR);
             let (to, rest) = std::mem::take(&mut out).split_at_mut(len);
-            if let Some(&j) = lists.heads.get(row % axis + AHEAD).filter(|&&j| j != NONE) {
-                prefetch(&x[(row / axis * n + j as usize) * inner..][..inner]);
+            let x = &x[row / axis * n * inner..][..n * inner];
+            // Sums are written past the caches, which else would read their places first.
+            let sums = if stream.is_some() { &mut near[..len] } else { &mut *to };
+            begin(sums, at);
+            for t in by_row.of(row % axis) {
+                if let Some(&j) = by_row.order.get(t + AHEAD) {
+                    prefetch(&x[j as usize * inner..][..inner]);
+                }
+                let from = &x[by_row.order[t] as usize * inner + i..][..len];
+                simd::run(
+                    #[inline(always)]
+                    || sums.iter_mut().zip(from).for_each(|(sum, &new)| *sum = f(*sum, new)),
+                );
             }
-            simd::run(
-                #[inline(always)]
-                || {
-                    begin(to, at);
-                    for j in lists.of(row % axis) {
-                        let from = &x[(row / axis * n + j) * inner + i..][..to.len()];
-                        to.iter_mut().zip(from).for_each(|(to, &new)| *to = f(*to, new));
-                    }
-                },
-            );
-            (at, out) = (at + to.len(), rest);
+            if let Some(stream) = &stream {
+                stream.copy(&near[..len], to);
+            }
+            (at, out) = (at + len, rest);
         }
     });
     Ok(())

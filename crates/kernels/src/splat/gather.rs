@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use super::bins::{GEOMETRY, SplatBins};
-use super::blend::{PASS, Sortable};
+use super::blend::Sortable;
 use super::project::ScreenSplatsMut;
-use super::unblend::MOMENTS;
+use super::unblend::{MOMENTS, RECORD};
 use crate::threads::{self, SharedSlice};
 
 /// Nanoseconds a slot, by which work is split.
@@ -31,9 +31,13 @@ impl<T: Sortable> ScreenGradients<'_, T> {
 }
 
 /// Adds the records of a pass over some features to the gradients of their splats.
-pub(super) fn gather<T: Sortable>(bins: &SplatBins<T>, records: &[T], features: Range<usize>, to: &mut ScreenGradients<'_, T>) {
+pub(super) fn gather<T: Sortable>(
+    bins: &SplatBins<T>,
+    records: &[[T; RECORD]],
+    features: Range<usize>,
+    to: &mut ScreenGradients<'_, T>,
+) {
     let channels = bins.rule.channels;
-    let wide = MOMENTS + features.len();
     let ScreenSplatsMut { positions, conics, depths, opacities } = &mut to.out;
     let outs = [&mut **positions, conics, depths, opacities, to.colors].map(SharedSlice::new);
     let parts = threads::parts(bins.pairs() + bins.splats, SLOT_NS);
@@ -47,9 +51,11 @@ pub(super) fn gather<T: Sortable>(bins: &SplatBins<T>, records: &[T], features: 
             if slots.is_empty() {
                 continue;
             }
-            let mut sums = [T::ZERO; MOMENTS + PASS];
-            for record in records[slots.start * wide..slots.end * wide].chunks_exact(wide) {
-                sums.iter_mut().zip(record).for_each(|(sum, &x)| *sum += x);
+            let mut sums = [T::ZERO; RECORD];
+            for record in &records[slots] {
+                for k in 0..RECORD {
+                    sums[k] += record[k];
+                }
             }
             let record = &bins.records[splat * bins.wide..][..GEOMETRY];
             let ([a, b, c, opacity], half) = ([record[6], record[7], record[8], record[9]], T::from_f64(0.5));

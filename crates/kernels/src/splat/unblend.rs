@@ -25,6 +25,8 @@ use crate::threads::{self, SharedSlice};
 
 /// Moments of a record.
 pub(super) const MOMENTS: usize = 6;
+/// Numbers of a record: the moments and the features of a pass, up to whole cache lines.
+pub(super) const RECORD: usize = (MOMENTS + PASS).next_multiple_of(16);
 
 compiled! {
     /// The gradients of [`blend`](super::blend()) from the cotangent of its picture, with that picture: of what is on the screen, and of the colours `(N, channels)`.
@@ -45,16 +47,15 @@ compiled! {
         let (columns, rows) = rule.tiles();
         for first in (0..features).step_by(PASS) {
             let here = PASS.min(features - first);
-            let wide = MOMENTS + here;
-            let mut records = Block::new(count(&[bins.pairs(), wide]))?;
-            let shared = SharedSlice::new(&mut records);
+            let mut records = Block::new(count(&[bins.pairs(), RECORD]))?;
+            let shared = SharedSlice::new(records.as_chunks_mut::<RECORD>().0);
             let parts = if threads::parts(bins.pairs(), 3.0 * PAIR_NS) > 1 { rows } else { 1 };
             threads::run(parts, |part| {
                 for row in threads::range(rows, 1, parts, part) {
                     dispatch_blocks(BandGradient { bins, row, columns, first, here, pictures, records: shared });
                 }
             });
-            gather(bins, &records, first..first + here, &mut out);
+            gather(bins, records.as_chunks().0, first..first + here, &mut out);
         }
         Ok(())
     }
@@ -70,7 +71,7 @@ struct BandGradient<'a, T: Sortable> {
     here: usize,
     /// What was drawn, and its cotangent.
     pictures: [&'a [T]; 2],
-    records: SharedSlice<'a, T>,
+    records: SharedSlice<'a, [T; RECORD]>,
 }
 
 impl<T: Sortable> BlockKernel<T> for BandGradient<'_, T> {
@@ -172,10 +173,10 @@ impl<T: Sortable> BandGradient<'_, T> {
                 open = open_blocks(isa, blocks.iter().map(|block| block.t));
             }
             // SAFETY: a slot belongs to one pair of a splat and a tile, and a tile to one part.
-            let sums_out = unsafe { self.records.part(slot as usize * M..(slot as usize + 1) * M) };
+            let record_out = &mut unsafe { self.records.part(slot as usize..slot as usize + 1) }[0];
             let mut reached = mask & open;
             if reached == 0 {
-                sums_out.fill(T::ZERO);
+                *record_out = [T::ZERO; RECORD];
                 continue;
             }
             let record = bins.record(entries, n);
@@ -216,14 +217,14 @@ impl<T: Sortable> BandGradient<'_, T> {
                     sums[5] = sy.mul_add(dy, sums[5]);
                 }
             }
-            write_sums(isa, &sums, sums_out);
+            write_sums(isa, &sums, record_out);
         }
     }
 }
 
-/// The sum of the lanes of each register. As many registers as lanes become one, half as many at each step.
+/// The sum of the lanes of each register. As many registers as lanes become one, half as many at each step. What a record has beyond is unspecified.
 #[inline(always)]
-fn write_sums<V: Vector, const M: usize>(isa: Enabled<V>, sums: &[V; M], to: &mut [V::Element]) {
+fn write_sums<V: Vector, const M: usize>(isa: Enabled<V>, sums: &[V; M], to: &mut [V::Element; RECORD]) {
     #[inline(always)]
     fn halve<V: Vector, const S: usize, const M: usize>(block: &mut [V]) {
         if S < V::LANES {
@@ -244,6 +245,6 @@ fn write_sums<V: Vector, const M: usize>(isa: Enabled<V>, sums: &[V; M], to: &mu
         halve::<V, 2, M>(&mut block);
         halve::<V, 4, M>(&mut block);
         halve::<V, 8, M>(&mut block);
-        block[0].write_first(&mut to[start..M.min(start + V::LANES)]);
+        block[0].write(&mut to[start..]);
     }
 }

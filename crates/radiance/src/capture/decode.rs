@@ -1,8 +1,6 @@
 //! Pictures in files: PNG of any kind and JPEG, told apart by their first bytes, as numbers from 0 to 1.
 
-use std::cell::Cell;
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use monotile::io::read_regular;
@@ -14,6 +12,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::head::{PictureFile, PictureKind};
+use crate::guard::guarded;
 
 /// Pixel bytes that a byte of a file may stand for: a zlib stream of pixels of one bit each.
 const GROWTH: u64 = 32 * 1032;
@@ -111,22 +110,4 @@ fn jpeg(bytes: &[u8], out: &mut [f32]) -> std::result::Result<(), String> {
     decoder.decode_into(&mut rgba).map_err(|e| e.to_string())?;
     out.iter_mut().zip(&rgba).for_each(|(x, &byte)| *x = f32::from(byte) / 255.0);
     Ok(())
-}
-
-thread_local! {
-    static IN_DECODER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is in the decoder of a picture. A panic there refuses the picture and goes no further, so that a panic hook need not
-/// report it.
-pub fn in_picture_decoder() -> bool {
-    IN_DECODER.get()
-}
-
-/// Decoders are other people's code, and a picture may be made for what they have not thought of.
-fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
-    IN_DECODER.set(true);
-    let decoded = catch_unwind(AssertUnwindSafe(decode));
-    IN_DECODER.set(false);
-    decoded.ok()
 }

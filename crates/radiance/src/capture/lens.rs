@@ -21,6 +21,9 @@ pub trait PixelRays {
     fn ray(&self, pixel: [f64; 2]) -> Option<[f64; 3]>;
 }
 
+/// The most pixels a side of what a lens sees; pictures of it may be smaller.
+const MOST_SIDE: usize = 1 << 20;
+
 /// The most numbers that follow focal lengths and centre.
 const MOST: usize = 12;
 
@@ -51,7 +54,7 @@ impl CaptureLens {
     /// A lens of a model, with as many numbers as it has.
     ///
     /// # Errors
-    /// Another count of numbers; numbers that are not finite; a focal length that is not above 0; a picture without pixels.
+    /// Another count of numbers; numbers that are not finite; a focal length that is not above 0; a picture without pixels, or of more than 1,048,576 a side.
     #[track_caller]
     pub fn new(model: LensModel, [width, height]: [usize; 2], numbers: &[f64]) -> Result<Self> {
         let name = model.name();
@@ -61,8 +64,9 @@ impl CaptureLens {
         if let Some(odd) = numbers.iter().find(|x| !x.is_finite()) {
             return Err(Error::value(format!("a camera {name} has numbers that are finite, got {odd}")));
         }
-        if width == 0 || height == 0 {
-            return Err(Error::value(format!("a camera has a picture of at least 1 x 1 pixels, got {width} x {height}")));
+        if width == 0 || height == 0 || width > MOST_SIDE || height > MOST_SIDE {
+            let words = format!("a camera has a picture of 1 to {MOST_SIDE} pixels a side, got {width} x {height}");
+            return Err(Error::value(words));
         }
         let (intrinsics, rest) = match numbers {
             // All around: 2π of longitude take the width, π of latitude the height.

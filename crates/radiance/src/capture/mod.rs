@@ -22,7 +22,6 @@ use std::path::{Path, PathBuf};
 
 use monotile::{Error, Result};
 
-pub use decode::in_picture_decoder;
 pub use info::CaptureInfo;
 pub use lens::{CaptureLens, PixelRays};
 pub use lens_model::LensModel;

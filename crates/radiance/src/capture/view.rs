@@ -83,6 +83,18 @@ pub struct CapturePicture {
     pub mask: Option<Tensor>,
 }
 
+impl CapturePicture {
+    /// A PNG or JPEG picture, turned as Exif says.
+    ///
+    /// # Errors
+    /// A file that is not there, is no PNG or JPEG, or is larger than the limit "pixels".
+    #[track_caller]
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let (rgba, head) = decode::read(path.as_ref())?;
+        Ok(Self { rgba: rgba.turned(head.orientation)?.into_tensor()?, mask: None })
+    }
+}
+
 impl CaptureView {
     /// A view whose picture is in memory, to learn from. Size and principal point are the picture's size and centre.
     ///

@@ -29,6 +29,7 @@ use monotile_kernels::buffer::Mapping;
 
 pub use format::SplatFormat;
 pub use frame::AxisFrame;
+use ply_header::{MIP, says_mip};
 use read::ReadSplats;
 
 use crate::project::ProjectOptions;
@@ -64,10 +65,7 @@ impl SplatFileInfo {
     /// How the file says that its splats are projected: antialiased if it says so, and with a blur of 0.1 where a comment names the mode `mip`, whose blur that is.
     pub fn project(&self) -> ProjectOptions {
         let default = ProjectOptions::default();
-        let mip = self.comments.iter().any(|comment| {
-            let words: Vec<&str> = comment.split([' ', ':', '=']).filter(|word| !word.is_empty()).collect();
-            matches!(words[..], ["SplatRenderMode", "mip"])
-        });
+        let mip = self.comments.iter().any(|comment| says_mip(comment));
         let blur = if mip { ProjectOptions::mip().blur } else { default.blur };
         ProjectOptions { antialiased: self.antialiased, blur, ..default }
     }
@@ -86,6 +84,15 @@ pub struct SplatWriteOptions {
     pub spz_version: u32,
     /// Bits of a coefficient in SPZ, of degree 1 and above, from 1 to 8; fewer make a smaller file.
     pub spz_bits: [u32; 2],
+}
+
+impl SplatWriteOptions {
+    /// Those of splats that are projected so: antialiased or not, and with a comment that names the mode `mip` where its blur is theirs.
+    pub fn from_project(project: &ProjectOptions) -> Self {
+        let is_mip = project.antialiased && project.blur == ProjectOptions::mip().blur;
+        let comments = if is_mip { vec![MIP.to_owned()] } else { Vec::new() };
+        Self { antialiased: project.antialiased, comments, ..Self::default() }
+    }
 }
 
 impl Default for SplatWriteOptions {

@@ -144,11 +144,12 @@ impl Layout {
 /// The lines before the first element.
 pub(super) fn begin(options: &SplatWriteOptions, to: &mut impl Write) -> std::io::Result<()> {
     writeln!(to, "ply\nformat binary_little_endian 1.0")?;
-    if options.antialiased {
+    // A comment that says so may name a mode, and stays as it is.
+    if options.antialiased && !options.comments.iter().any(|comment| says_antialiased(comment)) {
         writeln!(to, "comment {ANTIALIASED}")?;
     }
     let mut room = MOST_COMMENTS;
-    for comment in options.comments.iter().filter(|comment| !says_antialiased(comment)) {
+    for comment in options.comments.iter().filter(|comment| options.antialiased || !says_antialiased(comment)) {
         let line = printable(comment).to_string();
         match room.checked_sub(line.len()) {
             Some(left) => room = left,

@@ -12,12 +12,23 @@ use monotile::{Error, Result};
 const MOST_HEADER: usize = 1 << 16;
 
 /// What a comment says of splats that are to be drawn antialiased.
-pub(super) const ANTIALIASED: &str = "SplatRenderMode: mip";
+pub(super) const ANTIALIASED: &str = "antialiased 1";
 
-/// Whether a comment says so, as one of several programs.
+/// What a comment says of splats that are also drawn with the blur of this mode.
+pub(super) const MIP: &str = "SplatRenderMode: mip";
+
+fn words(comment: &str) -> Vec<&str> {
+    comment.split([' ', ':', '=']).filter(|word| !word.is_empty()).collect()
+}
+
+/// Whether a comment names the mode.
+pub(super) fn says_mip(comment: &str) -> bool {
+    words(comment) == ["SplatRenderMode", "mip"]
+}
+
+/// Whether a comment says that splats are to be drawn antialiased, as one of several programs does.
 pub(super) fn says_antialiased(comment: &str) -> bool {
-    let words: Vec<&str> = comment.split([' ', ':', '=']).filter(|word| !word.is_empty()).collect();
-    matches!(words[..], ["SplatRenderMode", "mip"] | ["antialiased", "1" | "true"])
+    says_mip(comment) || matches!(words(comment)[..], ["antialiased", "1" | "true"])
 }
 
 /// A number's type.

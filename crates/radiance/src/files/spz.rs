@@ -28,6 +28,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use super::packed::{admitted, unpacked};
 use super::read::ReadSplats;
 use super::{AxisFrame, SplatFileInfo, SplatWriteOptions, StoredSplats, byte, logit, sigmoid, unit};
+use crate::guard::guarded;
 
 const MAGIC: &[u8] = b"NGSP";
 /// Bytes of the header before version 4, and of that of version 4.
@@ -155,10 +156,13 @@ fn streams(path: &Path, bytes: &[u8], header: &SpzHeader) -> Result<[Vec<u8>; 6]
         columns[k] = memory::filled(size, 0, format_args!("{}: stream {k}", path.display()))?;
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(WINDOW.max(2 * size as u64));
-        match decoder.decode_all(stream, &mut columns[k]) {
-            Ok(written) if written == size => {}
-            Ok(written) => return refuse(format!("has a stream {k} that unpacks to {written} bytes, and {size} belong there")),
-            Err(why) => return refuse(format!("has a stream {k} that does not unpack: {why}")),
+        match guarded(|| decoder.decode_all(stream, &mut columns[k])) {
+            Some(Ok(written)) if written == size => {}
+            Some(Ok(written)) => {
+                return refuse(format!("has a stream {k} that unpacks to {written} bytes, and {size} belong there"));
+            }
+            Some(Err(why)) => return refuse(format!("has a stream {k} that does not unpack: {why}")),
+            None => return refuse(format!("has a stream {k} that is made as nothing packs streams")),
         }
     }
     Ok(columns)

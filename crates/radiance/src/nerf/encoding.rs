@@ -22,7 +22,7 @@ impl Default for FrequencyOptions {
     }
 }
 
-/// Sines and cosines of points: [x,] then for k = 0 … L − 1 all of sin(s 2ᵏ x), and all of cos(s 2ᵏ x).
+/// Sines and cosines of points: `[x,]` then for k = 0 … L − 1 all of sin(s 2ᵏ x), and all of cos(s 2ᵏ x).
 ///
 /// Shapes: `(B, D)`; the result is `(B, [D +] 2 L D)`.
 ///

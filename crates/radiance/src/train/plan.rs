@@ -12,7 +12,7 @@ pub struct SplatTrainPlan {
     pub splats: usize,
     /// Bytes of their numbers, averages and gradients.
     pub scene: u64,
-    /// Bytes of pairs of splats and tiles in a step, at eight tiles a splat.
+    /// Bytes of pairs of splats and tiles in a step, at four tiles a splat.
     pub pairs: u64,
     /// Bytes of all pictures.
     pub pictures: u64,
@@ -21,7 +21,7 @@ pub struct SplatTrainPlan {
 }
 
 /// Tiles of a splat that a plan expects.
-const TILES: u64 = 8;
+const TILES: u64 = 4;
 
 impl SplatTrainPlan {
     /// The plan of a run on a capture.
@@ -35,8 +35,8 @@ impl SplatTrainPlan {
         Self {
             splats: options.max_splats,
             scene: count.saturating_mul(each),
-            // A tile's number, an entry and a record of ten numbers.
-            pairs: count.saturating_mul(TILES * (4 + 8 + 40)),
+            // An entry of three numbers, and a record of 16.
+            pairs: count.saturating_mul(TILES * (12 + 64)),
             pictures: sizes().fold(0, |sum, pixels| sum.saturating_add(pixels.saturating_mul(16))),
             step: sizes().max().unwrap_or(0).saturating_mul(4 * (2 * 5 + 4 * 3 + 8 * 3)),
         }

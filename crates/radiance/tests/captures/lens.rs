@@ -144,5 +144,5 @@ fn numbers_that_are_no_lens_are_refused() {
         "a camera PINHOLE has numbers that are finite, got NaN"
     );
     assert_eq!(words(LensModel::SimpleFisheye, size, &[0.0, 2.0, 1.0]), "a camera SIMPLE_FISHEYE has focal lengths above 0, got 0");
-    assert_eq!(words(LensModel::Pinhole, [0, 48], &[1.0; 4]), "a camera has a picture of at least 1 x 1 pixels, got 0 x 48");
+    assert_eq!(words(LensModel::Pinhole, [0, 48], &[1.0; 4]), "a camera has a picture of 1 to 1048576 pixels a side, got 0 x 48");
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use monotile_radiance::{AxisFrame, SplatFormat, SplatWriteOptions, Splats};
+use monotile_radiance::{AxisFrame, ProjectOptions, SplatFormat, SplatWriteOptions, Splats};
 
 use super::{counted, open};
 use crate::command_error::CommandError;
@@ -101,6 +101,11 @@ impl SplatConvertArgs {
             && !matches!(format, SplatFormat::Ply | SplatFormat::CompressedPly | SplatFormat::Spz | SplatFormat::Sog)
         {
             say("lost: that splats are to be drawn antialiased, which the format cannot say");
+        }
+        let default = ProjectOptions::default();
+        if about.project().blur != default.blur && !matches!(format, SplatFormat::Ply | SplatFormat::CompressedPly) {
+            let blur = default.blur;
+            say(&format!("lost: how sharp splats are drawn; the format means a blur of {blur} square pixels"));
         }
         if let Some(rounding) = format.rounding() {
             say(&format!("lost: {rounding}"));

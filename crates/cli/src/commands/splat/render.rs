@@ -87,12 +87,13 @@ pub struct SplatRenderArgs {
 
 /// What is behind the splats.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum SplatBackground {
+pub enum SplatBackground {
     Transparent,
     Color([u8; 3]),
 }
 
-fn background(text: &str) -> Result<SplatBackground, String> {
+/// A background by its words.
+pub fn background(text: &str) -> Result<SplatBackground, String> {
     let hex = |text: &str| {
         let number = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 6 && text.is_ascii())?;
         Some(SplatBackground::Color([16, 8, 0].map(|shift| (number >> shift) as u8)))

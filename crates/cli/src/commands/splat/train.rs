@@ -218,8 +218,8 @@ impl SplatTrainArgs {
         let folder = self.folder();
         let (out, cameras) = (&self.out, folder.join("cameras.json"));
         let mut write = |trainer: &mut SplatTrainer| {
-            let antialiased = trainer.options().project.antialiased;
-            trainer.splats()?.write_as(out, &SplatWriteOptions { antialiased, ..SplatWriteOptions::default() })?;
+            let options = SplatWriteOptions::from_project(&trainer.options().project);
+            trainer.splats()?.write_as(out, &options)?;
             trainer.write_cameras(&cameras)
         };
         let mut run = SplatRun {

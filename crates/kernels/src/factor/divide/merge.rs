@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::super::eigh::rotate_columns;
 use super::super::matrix::{Matrix, Target, multiply};
-use super::super::secular::{self, Equation, LANES, Padded, Root};
+use super::super::secular::{self, Equation, Root};
 use super::Problem;
-use super::units::{Terms, units};
+use super::units::{Term, units};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape::count;
 use crate::simd::{self, Lanes};
@@ -34,23 +34,22 @@ pub(super) struct Merging {
     d: Vec<f64>,
     z: Vec<f64>,
     column: Vec<f64>,
-    terms: Vec<Terms>,
+    terms: Vec<Term>,
     roots: Vec<Root>,
 }
 
 impl Merging {
     /// For n columns.
     pub fn new(n: usize) -> Result<Self, OutOfMemory> {
-        let padded = n.next_multiple_of(LANES);
         Ok(Self {
             sorted: list(n)?,
             kept: list(n)?,
             grouped: list(n)?,
             left: list(n)?,
-            d: list(padded)?,
-            z: list(padded)?,
-            column: list(padded)?,
-            terms: list(padded / LANES)?,
+            d: list(n)?,
+            z: list(n)?,
+            column: list(n)?,
+            terms: list(n)?,
             roots: list(n)?,
         })
     }
@@ -230,21 +229,16 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
         column.resize(k, 0.0);
         roots.clear();
         roots.resize(k, Root::default());
-        let (d, z) = (Padded::poles(d), Padded::shares(z));
+        let (d, z) = (&d[..], &z[..]);
         Equation::<SQUARES> { d, z, rho, epsilon: self.epsilon }.solve(roots);
-        secular::column::<SQUARES>(d.numbers(), z.numbers(), roots, column);
+        secular::column::<SQUARES>(d, z, roots, column);
         // By where columns are not zero; z is by value.
         kept.iter().zip(&*column).for_each(|(&j, &z)| self.z[j] = z);
         grouped.clear();
         grouped.extend_from_slice(kept);
         grouped.sort_by_key(|&j| self.reach[j]);
         terms.clear();
-        terms.resize(k.div_ceil(LANES), Terms::NOTHING);
-        for (i, &j) in grouped.iter().enumerate() {
-            let (terms, lane) = (&mut terms[i / LANES], i % LANES);
-            (terms.d[lane], terms.z[lane]) = (self.d[j], self.z[j]);
-            [terms.first[lane], terms.last[lane]] = self.ends[j];
-        }
+        terms.extend(grouped.iter().map(|&j| Term { d: self.d[j], z: self.z[j], ends: self.ends[j] }));
     }
 
     /// Makes the vectors of the whole from those of the halves.

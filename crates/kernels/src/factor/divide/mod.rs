@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! solve(rows):
-//!     few rows: a QR iteration
+//!     few rows: a QR iteration, of a tridiagonal matrix all such parts side by side
 //!     solve(upper rows), solve(lower rows)
 //!     z ← row of the halves' Q at the cut      [·  ·        ]       [·  ·  ·]
 //!     columns z does not reach leave           [·  ·        ]       [·  ·  ·]
@@ -27,15 +27,15 @@ mod units;
 use std::ops::Range;
 
 use super::golub_kahan::Bidiagonal;
-use super::implicit::{self, Rotations};
+use super::lanes::{TridiagonalPart, tridiagonal_parts};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::real::Real;
 use crate::shape::count;
-use crate::simd::Lanes;
+use crate::simd::{self, Lanes};
 use merge::{Merging, Reach};
 
-/// The largest order that is not cut, of a tridiagonal matrix and of a bidiagonal one.
-const LEAVES: [usize; 2] = [32, 16];
+/// The largest order that is not cut.
+const LEAF: usize = 16;
 
 /// Eigenvalues of the tridiagonal matrix with this diagonal and `off` beside it, in increasing order, and their vectors, column by column; whether
 /// that converged.
@@ -51,7 +51,7 @@ pub(super) fn tridiagonal<T: Lanes>([diagonal, off]: [&[T]; 2], values: &mut [T]
     let mut q = Block::filled(count(&[n, n]), T::ZERO)?;
     let (matrix, factor) = scaled([diagonal, off])?;
     let mut problem = Problem::<T, false>::new(matrix, [&mut q, &mut []], vectors, T::EPSILON.to_f64())?;
-    let converged = problem.solve(0..n, 0)?;
+    let converged = problem.leaves()? && problem.solve(0..n, 0)?;
     let Problem { d, order, .. } = problem;
     for (to, &from) in order.iter().enumerate() {
         values[to] = T::from_f64(d[from] * factor);
@@ -141,8 +141,9 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
     /// Solves the part of these rows; whether that converged. A part of a bidiagonal matrix may have one column `more` than rows: its null
     /// vector then stands last on the right.
     fn solve(&mut self, rows: Range<usize>, more: usize) -> Result<bool, OutOfMemory> {
-        if rows.len() <= LEAVES[usize::from(SQUARES)] {
-            return self.leaf(rows, more);
+        if rows.len() <= LEAF {
+            // All of a tridiagonal matrix's are solved by now.
+            return if SQUARES { self.leaf(rows, more) } else { Ok(true) };
         }
         let middle = rows.start + rows.len() / 2;
         let converged = if SQUARES {
@@ -151,10 +152,6 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
             self.sides[1][middle * self.d.len() + middle] = T::ONE;
             converged
         } else {
-            // A cut takes what is beside the diagonal from both sides of it.
-            let off = self.matrix[1][middle - 1].abs();
-            self.matrix[0][middle - 1] -= off;
-            self.matrix[0][middle] -= off;
             self.solve(rows.start..middle, 0)? && self.solve(middle..rows.end, 0)?
         };
         if converged {
@@ -163,26 +160,17 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
         Ok(converged)
     }
 
-    /// By a QR iteration in f64.
+    /// By a QR iteration in f64, of a bidiagonal matrix.
     fn leaf(&mut self, rows: Range<usize>, more: usize) -> Result<bool, OutOfMemory> {
         let (n, start, order, width) = (self.d.len(), rows.start, rows.len(), rows.len() + more);
         if width == 0 {
             return Ok(true);
         }
-        let mut right = identity(width)?;
+        let (mut right, mut left) = (identity(width)?, identity(order)?);
         let [d, off] = &mut self.matrix;
         let (d, off) = (&mut d[rows.clone()], &mut off[start..start + width - 1]);
-        let converged = if SQUARES {
-            let mut left = identity(order)?;
-            let converged = Bidiagonal { d, off, left: &mut left, right: &mut right }.solve();
-            store(&left, order, &mut self.sides[1][start * n + start..], n);
-            converged
-        } else {
-            let mut rotations = Rotations::new(order);
-            let converged = implicit::values(d, off, Some(&mut rotations));
-            rotations.apply(&mut right, order);
-            converged
-        };
+        let converged = Bidiagonal { d, off, left: &mut left, right: &mut right }.solve();
+        store(&left, order, &mut self.sides[1][start * n + start..], n);
         store(&right, width, &mut self.sides[0][start * n + start..], n);
         for (ends, column) in self.ends[start..].iter_mut().zip(right.chunks_exact(width)) {
             *ends = [column[0], column[width - 1]];
@@ -190,6 +178,53 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
         self.d[rows.clone()].copy_from_slice(&self.matrix[0][rows.clone()]);
         self.order[rows].sort_by(|&i, &j| self.d[i].total_cmp(&self.d[j]));
         Ok(converged)
+    }
+}
+
+impl<T: Lanes> Problem<'_, T, false> {
+    /// Cuts the matrix down to parts that are not cut, and solves them in f64; whether that converged.
+    fn leaves(&mut self) -> Result<bool, OutOfMemory> {
+        let n = self.d.len();
+        let mut ends = list(n)?;
+        self.cut(0..n, &mut ends);
+        self.d.copy_from_slice(&self.matrix[0]);
+        let mut parts = list(ends.len())?;
+        let (mut values, mut off, mut vectors, mut both) =
+            (&mut self.d[..], &self.matrix[1][..], &mut *self.sides[0], &mut self.ends[..]);
+        let mut start = 0;
+        for &end in &ends {
+            let order = end - start;
+            // A part's own columns, from its first row on.
+            let own = vectors.split_off_mut(..order * n).map(|own| &mut own[start..]);
+            parts.extend(
+                own.zip(values.split_off_mut(..order))
+                    .zip(both.split_off_mut(..order))
+                    .map(|((vectors, values), ends)| TridiagonalPart { values, off: &off[..order - 1], vectors, ends }),
+            );
+            (off, start) = (off.get(order..).unwrap_or(&[]), end);
+        }
+        let converged = tridiagonal_parts(simd::isa(), &mut parts, n);
+        let mut start = 0;
+        for end in ends {
+            self.order[start..end].sort_by(|&i, &j| self.d[i].total_cmp(&self.d[j]));
+            start = end;
+        }
+        Ok(converged)
+    }
+
+    /// Cuts the part of these rows where [`solve`](Self::solve) does; adds where each part that is not cut ends.
+    fn cut(&mut self, rows: Range<usize>, ends: &mut Vec<usize>) {
+        if rows.len() <= LEAF {
+            ends.push(rows.end);
+            return;
+        }
+        let middle = rows.start + rows.len() / 2;
+        // A cut takes what is beside the diagonal from both sides of it.
+        let off = self.matrix[1][middle - 1].abs();
+        self.matrix[0][middle - 1] -= off;
+        self.matrix[0][middle] -= off;
+        self.cut(rows.start..middle, ends);
+        self.cut(middle..rows.end, ends);
     }
 }
 

@@ -161,7 +161,7 @@ fn accumulate<V: Vector>(isa: Enabled<V>, a: &[V], n: usize, tau: &[V], zt: &mut
 /// Every lane has its own block l … m, whose lower end m is the first row from l on with a negligible element below: a step
 /// runs from the lowest m of all lanes up to l, and is the identity in a lane until its own m and where it is done.
 #[inline(always)]
-fn ql<V: Vector>(isa: Enabled<V>, [d, e]: [&mut [V]; 2], rotations: &mut [V], zt: &mut [V]) -> V {
+pub(super) fn ql<V: Vector>(isa: Enabled<V>, [d, e]: [&mut [V]; 2], rotations: &mut [V], zt: &mut [V]) -> V {
     let n = d.len();
     let (zero, one, two) = (isa.constant(0.0), isa.constant(1.0), isa.constant(2.0));
     let eps = V::Element::EPSILON.to_f64();

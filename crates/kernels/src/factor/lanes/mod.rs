@@ -11,6 +11,7 @@
 //! | [`inverse`] | Gauss and Jordan's elimination in place by panels of four columns, partial pivoting |
 //! | [`qr`] | Householder reflections by panels of four columns, looking left |
 //! | [`eigh`] | Householder's tridiagonal form, implicit QL |
+//! | [`tridiagonal_parts`] | implicit QL |
 //! | [`svd`] | one-sided Jacobi rotations, of many rows from the eigenvectors of A Aᵀ on |
 
 mod cholesky;
@@ -19,6 +20,7 @@ mod inverse;
 mod order;
 mod pack;
 mod panel;
+mod parts;
 mod product;
 mod qr;
 mod svd;
@@ -29,6 +31,7 @@ mod transpose;
 pub(super) use cholesky::cholesky;
 pub(super) use eigh::eigh;
 pub(super) use inverse::inverse;
+pub(super) use parts::{TridiagonalPart, tridiagonal_parts};
 pub(super) use qr::qr;
 pub(super) use svd::svd;
 

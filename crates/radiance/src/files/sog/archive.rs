@@ -10,6 +10,7 @@ use monotile::{Error, Result, limits, memory};
 use zip::ZipArchive;
 
 use super::super::beside::beside;
+use crate::guard::guarded;
 
 /// The most bytes of a `meta.json`: three tables of 256 numbers take some twenty thousand.
 const MOST_META: u64 = 1 << 20;
@@ -124,9 +125,10 @@ impl<'a> Archive<'a> {
         let path = self.path;
         let shown = printable(name).to_string();
         let refuse = |words: String| Err(Error::format(path, format!("has a picture {shown} {words}")));
-        let mut decoder = match WebPDecoder::new(Cursor::new(&bytes)) {
-            Ok(decoder) => decoder,
-            Err(e) => return refuse(format!("that is no WebP that can be read: {e}")),
+        let mut decoder = match guarded(|| WebPDecoder::new(Cursor::new(&bytes))) {
+            Some(Ok(decoder)) => decoder,
+            Some(Err(e)) => return refuse(format!("that is no WebP that can be read: {e}")),
+            None => return refuse("with a head that no encoder makes".to_owned()),
         };
         let size = [decoder.dimensions().0 as usize, decoder.dimensions().1 as usize];
         let [width, height] = size;
@@ -138,9 +140,10 @@ impl<'a> Archive<'a> {
         }
         let channels = if decoder.has_alpha() { 4 } else { 3 };
         let mut bytes = memory::filled(width * height * channels, 0, format_args!("{}: {shown}", path.display()))?;
-        match decoder.read_image(&mut bytes) {
-            Ok(()) => Ok(Texels { bytes, channels }),
-            Err(e) => refuse(format!("that cannot be decoded: {e}")),
+        match guarded(|| decoder.read_image(&mut bytes)) {
+            Some(Ok(())) => Ok(Texels { bytes, channels }),
+            Some(Err(e)) => refuse(format!("that cannot be decoded: {e}")),
+            None => refuse("that is made as no encoder makes pictures".to_owned()),
         }
     }
 }
