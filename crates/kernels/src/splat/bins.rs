@@ -5,7 +5,7 @@
 
 use super::blend::{BlendRule, Sortable};
 use super::project::ScreenSplats;
-use super::reach::{Reach, Reached, tile_and_mask};
+use super::reach::{Reached, TileReach, tile_and_mask};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape::count;
 use crate::simd::{self, Lanes};
@@ -91,7 +91,7 @@ impl<T: Sortable> SplatBins<T> {
             let colors = &colors[range.start * rule.channels..range.end * rule.channels];
             let splats = splats.rows(range);
             if let Ok(of) = &mut found[0]
-                && let Err(refused) = simd::dispatch(Reach { rule, splats, colors, records, slots, found: of })
+                && let Err(refused) = simd::dispatch(TileReach { rule, splats, colors, records, slots, found: of })
             {
                 found[0] = Err(refused);
             }

@@ -82,7 +82,7 @@ pub(super) fn tile_and_mask(of: u64) -> (usize, u32) {
 }
 
 /// Finds the tiles of some splats, and writes what tiles read of them.
-pub(super) struct Reach<'a, T: Sortable> {
+pub(super) struct TileReach<'a, T: Sortable> {
     pub rule: &'a BlendRule,
     pub splats: ScreenSplats<'a, T>,
     pub colors: &'a [T],
@@ -140,7 +140,7 @@ impl<V: Vector> Ellipses<V> {
     }
 }
 
-impl<T: Sortable> Kernel<T> for Reach<'_, T> {
+impl<T: Sortable> Kernel<T> for TileReach<'_, T> {
     type Output = Result<(), OutOfMemory>;
 
     #[inline(always)]
@@ -155,7 +155,7 @@ impl<T: Sortable> Kernel<T> for Reach<'_, T> {
     }
 }
 
-impl<T: Sortable> Reach<'_, T> {
+impl<T: Sortable> TileReach<'_, T> {
     /// A register of splats, from `at` on.
     #[inline(always)]
     fn register<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, at: usize) -> Result<(), OutOfMemory> {
