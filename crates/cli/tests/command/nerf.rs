@@ -96,5 +96,6 @@ fn what_cannot_be_learned_is_refused() {
     let nothing = tempfile::tempdir().unwrap();
     refused(monotile(nothing.path(), &["nerf", "train", ".", "-o", "a"]), "has no capture that is known");
     refused(monotile(folder.path(), &["nerf", "render", "none", "--orbit", "-o", "a.gif"]), "field.json");
-    refused(train(folder.path(), &["-o", "a", "--steps", "2", "--samples", "1"]), "nerf: takes 64 to 2^24 samples a step, got 1");
+    let few = ["nerf", "train", ".", "-o", "a", "--steps", "2", "--samples", "1"];
+    refused(monotile(folder.path(), &few), "nerf: takes 64 to 2^24 samples a step, got 1");
 }
