@@ -54,8 +54,8 @@ pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
         }
     }
     let splats = trainer.splats()?;
-    let turn = turn(&splats, &capture.of(CaptureSplit::Test).map(|view| view.camera()).collect::<Result<Vec<_>, _>>()?)?;
-    pictures.push((EmbeddedImage::moving(&turn, 3.0), "all views that are held out".to_string()));
+    let seen = held_out_views(&splats, &capture.of(CaptureSplit::Test).map(|view| view.camera()).collect::<Result<Vec<_>, _>>()?)?;
+    pictures.push((EmbeddedImage::moving(&seen, 3.0), "all views that are held out".to_string()));
     let (learned, (psnr, held_out)) = (capture.of(CaptureSplit::Train).count(), last);
     let line = format!(
         "{} splats learned from {learned} pictures of the figure in {}: {psnr:.1} dB on {held_out} others",
@@ -88,7 +88,7 @@ pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
 }
 
 /// What the cameras see, as the scene was learned.
-fn turn(splats: &Splats, cameras: &[monotile_radiance::MatrixCamera]) -> Result<Vec<Picture>, CommandError> {
+fn held_out_views(splats: &Splats, cameras: &[monotile_radiance::MatrixCamera]) -> Result<Vec<Picture>, CommandError> {
     let options = SplatOptions { project: SplatTrainOptions::default().project, ..SplatOptions::default() };
     let draw = |camera| Ok(picture_of(&splats.render(camera, &options)?.picture)?);
     cameras.iter().map(draw).collect()

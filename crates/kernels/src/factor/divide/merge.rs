@@ -6,7 +6,7 @@ use super::super::eigh::rotate_columns;
 use super::super::matrix::{Matrix, Target, multiply};
 use super::super::secular::{self, Equation, Root};
 use super::Problem;
-use super::units::{Term, units};
+use super::units::{PoleTerm, units};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape::count;
 use crate::simd::{self, Lanes};
@@ -34,7 +34,7 @@ pub(super) struct Merging {
     d: Vec<f64>,
     z: Vec<f64>,
     column: Vec<f64>,
-    terms: Vec<Term>,
+    terms: Vec<PoleTerm>,
     roots: Vec<Root>,
 }
 
@@ -238,7 +238,7 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
         grouped.extend_from_slice(kept);
         grouped.sort_by_key(|&j| self.reach[j]);
         terms.clear();
-        terms.extend(grouped.iter().map(|&j| Term { d: self.d[j], z: self.z[j], ends: self.ends[j] }));
+        terms.extend(grouped.iter().map(|&j| PoleTerm { d: self.d[j], z: self.z[j], ends: self.ends[j] }));
     }
 
     /// Makes the vectors of the whole from those of the halves.

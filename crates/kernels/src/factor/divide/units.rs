@@ -11,7 +11,7 @@ const NS_EACH: f64 = 1.0;
 
 /// What a column of the halves is to a vector of the whole: its pole, what is above it, and its ends.
 #[derive(Clone, Copy)]
-pub(super) struct Term {
+pub(super) struct PoleTerm {
     pub d: f64,
     pub z: f64,
     pub ends: [f64; 2],
@@ -28,7 +28,7 @@ struct Unit<'a, T> {
 /// Columns of S on the right, then on the left: ẑⱼ / (pⱼ − λᵢ) and, of squares, dⱼ times that, −1 for the null vector; of length 1.
 /// `ends` become those of the new vectors.
 pub(super) fn units<T: Lanes, const SQUARES: bool>(
-    terms: &[Term],
+    terms: &[PoleTerm],
     roots: &[Root],
     s: &mut [T],
     ends: &mut [[f64; 2]],
@@ -54,7 +54,7 @@ pub(super) fn units<T: Lanes, const SQUARES: bool>(
 }
 
 struct Units<'a, 'b, T, const SQUARES: bool> {
-    terms: &'a [Term],
+    terms: &'a [PoleTerm],
     columns: &'a mut [Unit<'b, T>],
 }
 
@@ -83,7 +83,7 @@ struct Sums<V> {
 
 impl<V: Vector<Element = f64>> Sums<V> {
     #[inline(always)]
-    fn add<const SQUARES: bool>(&mut self, term: &Term, x: V) {
+    fn add<const SQUARES: bool>(&mut self, term: &PoleTerm, x: V) {
         let isa = x.isa();
         self.square = x.mul_add(x, self.square);
         self.ends[0] = x.mul_add(isa.splat(term.ends[0]), self.ends[0]);
@@ -97,7 +97,7 @@ impl<V: Vector<Element = f64>> Sums<V> {
 
 /// As many columns as lanes, or fewer.
 #[inline(always)]
-fn group<V: Vector<Element = f64>, T: Real, const SQUARES: bool>(isa: Enabled<V>, terms: &[Term], columns: &mut [Unit<'_, T>]) {
+fn group<V: Vector<Element = f64>, T: Real, const SQUARES: bool>(isa: Enabled<V>, terms: &[PoleTerm], columns: &mut [Unit<'_, T>]) {
     let roots: [Root; MAX_LANES] = std::array::from_fn(|l| columns[l.min(columns.len() - 1)].root);
     let roots = Roots::new(isa, &roots);
     let mut sums = Sums { square: isa.zero(), scaled: isa.zero(), ends: [isa.zero(); 2] };
