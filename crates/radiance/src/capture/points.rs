@@ -92,7 +92,7 @@ pub(super) fn read(path: &Path) -> Result<PointCloud> {
         _ => None,
     };
     let body = &bytes[header.body..];
-    let stride: usize = header.properties.iter().map(|(_, scalar)| scalar.size).sum();
+    let stride = header.properties.iter().fold(0_usize, |bytes, (_, scalar)| bytes.saturating_add(scalar.size));
     // A row of text has two bytes a number at least.
     let least = if header.kind == RowKind::Text { 2 * header.properties.len() - 1 } else { stride };
     if header.count > body.len() / least.max(1) {
