@@ -6,22 +6,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use monotile::ErrorKind;
 use monotile::io::write_atomic;
-use monotile::{ErrorKind, Tensor};
 use monotile_adapters::staged::Lock;
 use monotile_radiance::train::{
     AppearanceTraining, Densify, InitialSplats, LOG, Mcmc, PoseTraining, SplatEvaluation, SplatProgress, SplatRun, SplatStrategy,
     SplatTrainOptions, SplatTrainPlan, SplatTrainer, TrainBackground,
 };
 use monotile_radiance::{Capture, CaptureOptions, ProjectOptions, SplatFormat, SplatWriteOptions};
-use monotile_scene::Picture;
 
 use super::counted;
 use super::data::open_data;
 use crate::command_error::CommandError;
 use crate::machine;
 use crate::numbers;
-use crate::picture::strip;
+use crate::picture::{picture_of, strip};
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::{Progress, say};
 use crate::report::{self, bytes, duration};
@@ -309,9 +308,9 @@ impl Shown {
             }
             SplatProgress::Evaluated(step, found) => {
                 let refined = found.refined_psnr.map_or(String::new(), |x| format!(", {x:.2} dB with their poses refined"));
-                let (psnr, ssim) = (found.psnr, found.ssim);
-                self.progress
-                    .note(&format!("step {step}: {} views held out, PSNR {psnr:.2} dB, SSIM {ssim:.4}{refined}", found.views));
+                let SplatEvaluation { views, psnr, ssim, .. } = found;
+                let held_out = format!("{views} {}", if views == 1 { "view" } else { "views" });
+                self.progress.note(&format!("step {step}: {held_out} held out, PSNR {psnr:.2} dB, SSIM {ssim:.4}{refined}"));
                 self.found = Some(found);
             }
             SplatProgress::Saved(_) => {}
@@ -322,20 +321,11 @@ impl Shown {
 /// Writes a view that is held out beside what the scene shows of it.
 fn pictures(trainer: &mut SplatTrainer, folder: &Path, step: u64) -> monotile::Result<()> {
     let Some(seen) = trainer.picture(0)? else { return Ok(()) };
-    let both = strip(&[picture(&seen.found)?, picture(&seen.truth)?]);
+    let both = strip(&[picture_of(&seen.found)?, picture_of(&seen.truth)?]);
     let folder = folder.join("pictures");
     std::fs::create_dir_all(&folder).map_err(|e| monotile::Error::io("writing", &folder, &e))?;
     let name: String = seen.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     write_atomic(&folder.join(format!("{step:06}-{name}.png")), |file| both.write_png(file, None))
-}
-
-fn picture(x: &Tensor) -> monotile::Result<Picture> {
-    let colors = x.to_vec::<f32>()?;
-    let rgba = colors.chunks_exact(3).flat_map(|c| {
-        let [r, g, b] = [c[0], c[1], c[2]].map(|x| (255.0 * x).round().clamp(0.0, 255.0) as u8);
-        [r, g, b, 255]
-    });
-    Ok(Picture { width: x.dim(1), height: x.dim(0), rgba: rgba.collect() })
 }
 
 /// The PSNR of the views held out by step, or the loss where there are none.
