@@ -105,7 +105,8 @@ mod tests {
             [1e-200, 2e-200, 0.0, -5e-200],
         ] {
             let r = rotation(q).unwrap();
-            let length = q.iter().map(|x| x / 1e-200 * (x / 1e-200)).sum::<f64>().sqrt() * 1e-200;
+            let most = q.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+            let length = q.iter().map(|x| (x / most) * (x / most)).sum::<f64>().sqrt() * most;
             for (found, x) in quaternion(r).iter().zip(q) {
                 assert!((found - x / length).abs() < 1e-15, "{q:?}");
             }

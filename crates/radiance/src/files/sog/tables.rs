@@ -135,10 +135,14 @@ mod tests {
             (0..wide * 100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32).collect();
         let palette = RowPalette::of(&rows, wide as usize);
         assert_eq!(palette.rows.len(), 3 * MOST_PALETTE);
+        // Each is the mean of the one or two rows that it stands for. Few leaves have two that are far apart.
+        let mut apart = 0.0;
         for (row, &label) in rows.chunks(3).zip(&palette.labels) {
             let stands = &palette.rows[3 * usize::from(label)..][..3];
-            assert!(row.iter().zip(stands).all(|(x, y)| (x - y).abs() < 0.08), "{row:?} {stands:?}");
+            apart += row.iter().zip(stands).map(|(x, y)| f64::from((x - y).abs())).sum::<f64>();
         }
+        let mean = apart / rows.len() as f64;
+        assert!(mean < 0.005, "{mean}");
         let few = RowPalette::of(&rows[..30], 3);
         assert_eq!((few.rows.as_slice(), few.labels.len()), (&rows[..30], 10));
     }
