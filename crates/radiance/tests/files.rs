@@ -206,7 +206,12 @@ fn reference_files_are_read_or_refused_as_they_should_be() {
         };
         let name = name.trim_start_matches("splats/");
         let part = |part: &str| expected.tensor(&format!("{name}.{part}")).unwrap().to_dtype(DType::F64).unwrap();
-        let n = file["n"].as_u64().unwrap() as usize;
+        // What may be refused is read up to what its header says: three splats at most.
+        let Some(n) = file["n"].as_u64() else {
+            assert!(splats.len() <= 3 && info.dropped == 0, "{name}: {} splats", splats.len());
+            continue;
+        };
+        let n = n as usize;
         assert_eq!(splats.len() + info.dropped, n, "{name}");
         let odd: Vec<i64> = match name {
             "position_nan.ply" => vec![2, 3],
