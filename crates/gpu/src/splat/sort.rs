@@ -51,7 +51,7 @@ pub(super) fn sorted(stream: &GpuStream, keys: GpuBlock, n: usize, bits: u32) ->
         stream.dispatch(&kernel, &inputs, &[&next[0], &next[1]], &parameters.words, groups as u64)?;
         found = Some(next);
     }
-    Ok(found.expect("at least one pass"))
+    Ok(found.expect("at least one bit is sorted by, so that there is a pass"))
 }
 
 /// `x[places]`.
