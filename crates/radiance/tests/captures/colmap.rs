@@ -2,23 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use monotile_radiance::{Capture, CaptureOptions, CaptureSplit, CaptureView};
+use monotile_radiance::{Capture, CaptureSplit, CaptureView};
 use serde_json::Value;
 
-use super::shared::{cases, close, png, rgba, words};
-
-fn read(path: &Path) -> monotile::Result<Capture> {
-    Capture::read(path, &CaptureOptions::default())
-}
-
-fn opencv(view: &CaptureView) -> Vec<f64> {
-    let sign = |i: usize| if i == 1 || i == 2 { -1.0 } else { 1.0 };
-    (0..4).flat_map(|i| view.view_from_world[i].map(|x| sign(i) * x)).collect()
-}
-
-fn numbers(x: &Value) -> Vec<f64> {
-    x.as_array().unwrap().iter().flat_map(|x| x.as_f64().map_or_else(|| numbers(x), |x| vec![x])).collect()
-}
+use super::shared::{cases, close, numbers, opencv, png, read, rgba, words};
 
 #[test]
 fn reference_models_have_their_verdicts() {

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use monotile_radiance::{Capture, CaptureOptions, CaptureView};
+use serde_json::Value;
+
 /// The folder of larger reference results: `MONOTILE_CASES`, else beside the workspace.
 pub fn cases(part: &str) -> Option<PathBuf> {
     let named = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
@@ -44,4 +47,20 @@ pub fn close(what: &str, found: &[f64], expected: &[f64], bound: f64) {
 pub fn words<T: std::fmt::Debug>(result: monotile::Result<T>, path: &Path) -> String {
     let words = result.unwrap_err().to_string();
     words.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&words).to_owned()
+}
+
+/// A capture, read as it is without options.
+pub fn read(path: &Path) -> monotile::Result<Capture> {
+    Capture::read(path, &CaptureOptions::default())
+}
+
+/// The pose in OpenCV's axes, as reference files have it.
+pub fn opencv(view: &CaptureView) -> Vec<f64> {
+    let sign = |i: usize| if i == 1 || i == 2 { -1.0 } else { 1.0 };
+    (0..4).flat_map(|i| view.view_from_world[i].map(|x| sign(i) * x)).collect()
+}
+
+/// All numbers of nested arrays.
+pub fn numbers(x: &Value) -> Vec<f64> {
+    x.as_array().unwrap().iter().flat_map(|x| x.as_f64().map_or_else(|| numbers(x), |x| vec![x])).collect()
 }

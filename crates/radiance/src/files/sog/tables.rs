@@ -135,11 +135,19 @@ mod tests {
             (0..wide * 100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32).collect();
         let palette = RowPalette::of(&rows, wide as usize);
         assert_eq!(palette.rows.len(), 3 * MOST_PALETTE);
-        // Each is the mean of the one or two rows that it stands for. Few leaves have two that are far apart.
+        // Each is the mean of the one or two rows that it stands for, which are near each other but in few leaves.
+        let mut sums = vec![[0.0_f64; 4]; MOST_PALETTE];
         let mut apart = 0.0;
         for (row, &label) in rows.chunks(3).zip(&palette.labels) {
             let stands = &palette.rows[3 * usize::from(label)..][..3];
             apart += row.iter().zip(stands).map(|(x, y)| f64::from((x - y).abs())).sum::<f64>();
+            let sum = &mut sums[usize::from(label)];
+            (0..3).for_each(|k| sum[k] += f64::from(row[k]));
+            sum[3] += 1.0;
+        }
+        for (sum, stands) in sums.iter().zip(palette.rows.chunks(3)) {
+            assert!(sum[3] == 1.0 || sum[3] == 2.0, "{sum:?}");
+            (0..3).for_each(|k| assert!((sum[k] / sum[3] - f64::from(stands[k])).abs() < 1e-6, "{sum:?} {stands:?}"));
         }
         let mean = apart / rows.len() as f64;
         assert!(mean < 0.005, "{mean}");
