@@ -24,6 +24,8 @@
 //! | [`fill`], [`fill_integers`], [`count_up`], [`join`], [`embed`] | one number everywhere, places, operands one after another, an operand among zeros |
 //! | [`cross_entropy`], [`cross_entropy_backward`] | the loss of rows of logits |
 //! | [`project_splats`], [`splat_colors`], [`GpuSplatBins`], [`blend_splats`] and their `_backward` | pictures of Gaussian splats |
+//! | [`walk_splats`] | splats that take a step at random |
+//! | [`ssim`], [`ssim_backward`] | the structural similarity of pictures |
 
 #![forbid(unsafe_code)]
 
@@ -46,6 +48,7 @@ mod reduce;
 mod scan;
 mod softmax;
 mod splat;
+mod ssim;
 pub mod stream;
 mod team;
 mod text;
@@ -69,9 +72,10 @@ pub use reduce::{GpuReduction, reduce};
 pub use scan::{GpuScan, recurrence, scan};
 pub use softmax::{log_softmax, softmax};
 pub use splat::{
-    GpuScreenSplats, GpuSplatBins, GpuSplatShapes, blend_splats, blend_splats_backward, project_splats, project_splats_backward,
-    splat_colors, splat_colors_backward,
+    GpuScreenSplats, GpuSplatBins, GpuSplatShapes, GpuWalk, blend_splats, blend_splats_backward, project_splats,
+    project_splats_backward, splat_colors, splat_colors_backward, walk_splats,
 };
+pub use ssim::{GpuSsim, ssim, ssim_backward};
 pub use stream::{GpuRead, GpuStream};
 
 /// The README's example, as a test.

@@ -14,7 +14,7 @@ use crate::kernel::once;
 use crate::project::{CameraBar, ProjectShapes};
 
 #[track_caller]
-fn shapes(gpu: &GpuAccess, [means, rotations, log_scales, logits]: [&Tensor; 4]) -> Result<GpuSplatShapes> {
+pub(crate) fn shapes(gpu: &GpuAccess, [means, rotations, log_scales, logits]: [&Tensor; 4]) -> Result<GpuSplatShapes> {
     Ok(GpuSplatShapes {
         means: gpu.operand(means)?,
         rotations: gpu.operand(rotations)?,
@@ -34,7 +34,7 @@ fn screen(gpu: &GpuAccess, [positions, conics, depths, opacities]: [&Tensor; 4])
 }
 
 #[track_caller]
-fn whole(gpu: &GpuAccess, block: &GpuBlock, shape: &[usize]) -> Result<Tensor> {
+pub(crate) fn whole(gpu: &GpuAccess, block: &GpuBlock, shape: &[usize]) -> Result<Tensor> {
     gpu.tensor(&gpu.done(GpuOperand::contiguous(block, GpuType::F32, shape))?)
 }
 

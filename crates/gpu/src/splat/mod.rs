@@ -10,6 +10,7 @@
 //! | `sort` | running sums of integers, and integers sorted by digits of eight bits, equal ones in their order |
 //! | `blend`, `unblend` | a workgroup a tile of 16 x 16 pixels; the walk again, which leaves a record of sums in each slot |
 //! | `gather` | the slots of a splat, added in their order |
+//! | `walk` | a step at random, with the processor's random bits |
 //!
 //! Every number has one writer, and integers alone are added in any order, so that the same adapter gives the same bits.
 
@@ -21,6 +22,7 @@ mod project;
 mod sort;
 mod unblend;
 mod unproject;
+mod walk;
 
 use monotile_kernels::shape::count;
 use monotile_kernels::splat::stated;
@@ -32,6 +34,7 @@ pub use self::harmonics::{splat_colors, splat_colors_backward};
 pub use self::project::project_splats;
 pub use self::unblend::blend_splats_backward;
 pub use self::unproject::project_splats_backward;
+pub use self::walk::{GpuWalk, walk_splats};
 use crate::accurate::functions_for;
 use crate::elementwise::copy;
 use crate::error::{GpuError, GpuResult};
