@@ -20,6 +20,8 @@
 //! | [`cholesky`], [`lu`], [`solve_triangular`], [`qr`], [`eigh`], [`svd`] | of many small matrices |
 //! | [`gather_rows`], [`gather_rows_backward`] | rows of a table by indices |
 //! | [`gather_along`], [`scatter_along`] | elements along an axis by indices |
+//! | [`order_rows`], [`places_among`], [`distinct`], [`most_frequent`], [`running_extrema`] | orders of rows, and places in them |
+//! | [`places_set`], [`coordinates`], [`count_integers`], [`count_between`] | where a mask is true, and counts |
 //! | [`compare_integers`], [`select_integers`] | integers that f32 does not tell apart |
 //! | [`fill`], [`fill_integers`], [`count_up`], [`join`], [`embed`] | one number everywhere, places, operands one after another, an operand among zeros |
 //! | [`cross_entropy`], [`cross_entropy_backward`] | the loss of rows of logits |
@@ -41,9 +43,11 @@ mod kernel;
 mod loss;
 mod norm;
 mod operand;
+mod order;
 mod place;
 pub mod pool;
 mod product;
+mod radix;
 mod reduce;
 mod scan;
 mod softmax;
@@ -65,6 +69,10 @@ pub use gather::{GpuSegments, gather_rows, gather_rows_backward};
 pub use loss::{GpuClasses, GpuCrossEntropy, cross_entropy, cross_entropy_backward};
 pub use norm::{GpuLayerNormGradients, GpuRmsNormGradients, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use operand::{GpuOperand, GpuType};
+pub use order::{
+    GpuDistinct, coordinates, count_between, count_integers, distinct, most_frequent, order_rows, places_among, places_set,
+    running_extrema,
+};
 pub use place::{count_up, embed, fill, fill_integers, join};
 pub use pool::{GpuBlock, GpuPool};
 pub use product::{ProductVariant, product, product_by};

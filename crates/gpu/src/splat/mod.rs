@@ -7,7 +7,6 @@
 //! | `project`, `unproject` | splats on the screen, and the gradient, the camera's too |
 //! | `harmonics` | colours seen from a direction, and the gradient |
 //! | `bins` | a range of slots for each splat, in the order of depth; a list of slots for each tile |
-//! | `sort` | running sums of integers, and integers sorted by digits of eight bits, equal ones in their order |
 //! | `blend`, `unblend` | a workgroup a tile of 16 x 16 pixels; the walk again, which leaves a record of sums in each slot |
 //! | `gather` | the slots of a splat, added in their order |
 //! | `walk` | a step at random, with the processor's random bits |
@@ -19,7 +18,6 @@ mod blend;
 mod gather;
 mod harmonics;
 mod project;
-mod sort;
 mod unblend;
 mod unproject;
 mod walk;
@@ -155,19 +153,19 @@ fn each_in_rows<const K: usize>(
 }
 
 /// A block of so many words that is in no buffer of these.
-fn take(stream: &GpuStream, sizes: &[usize], beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
+pub(crate) fn take(stream: &GpuStream, sizes: &[usize], beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
     stream.pool().take((count(sizes) as u64).saturating_mul(4), beside)
 }
 
 /// Parameters of a kernel, each with the name of the function that gives it.
 #[derive(Debug, Default)]
-struct Parameters {
+pub(crate) struct Parameters {
     names: Vec<(&'static str, &'static str)>,
-    words: Vec<u32>,
+    pub(crate) words: Vec<u32>,
 }
 
 impl Parameters {
-    fn count(mut self, name: &'static str, x: usize) -> Self {
+    pub(crate) fn count(mut self, name: &'static str, x: usize) -> Self {
         self.names.push((name, "u32"));
         self.words.push(x as u32);
         self
@@ -202,7 +200,13 @@ impl Parameters {
     }
 
     /// The text of a kernel over them.
-    fn text(&self, threads: usize, inputs: &[&'static str], outputs: &[&'static str], [globals, body]: [&str; 2]) -> KernelText {
+    pub(crate) fn text(
+        &self,
+        threads: usize,
+        inputs: &[&'static str],
+        outputs: &[&'static str],
+        [globals, body]: [&str; 2],
+    ) -> KernelText {
         let own = format!("{}{}{globals}", constants(), self.functions());
         KernelText {
             inputs: inputs.to_vec(),

@@ -4,6 +4,7 @@ mod attention;
 mod device;
 mod elementwise;
 mod factor;
+mod order;
 mod pictures;
 mod places;
 mod product;

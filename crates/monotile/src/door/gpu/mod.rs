@@ -8,6 +8,7 @@ mod factor;
 mod gather;
 mod map;
 mod matrix;
+mod order;
 mod reduce;
 mod rowwise;
 mod update;

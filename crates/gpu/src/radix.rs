@@ -3,10 +3,10 @@
 //! A pass counts the digits of each group of numbers, adds the counts up over all digits and groups, and moves each number to its place. Within a group the place is
 //! the rank among the equal digits before it: bits of a mask, which threads may set in any order.
 
-use super::{Parameters, take};
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::pool::GpuBlock;
+use crate::splat::{Parameters, take};
 use crate::stream::GpuStream;
 
 /// Threads of a workgroup, and digits.
@@ -16,7 +16,7 @@ const SUMMED: usize = 4 * DIGITS;
 const SORTED: usize = 8 * DIGITS;
 
 /// The sums of all numbers before each, and of all numbers: 2³² − 1 where that is exceeded.
-pub(super) fn running_sums(stream: &GpuStream, x: &GpuBlock, n: usize) -> GpuResult<[GpuBlock; 2]> {
+pub(crate) fn running_sums(stream: &GpuStream, x: &GpuBlock, n: usize) -> GpuResult<[GpuBlock; 2]> {
     let groups = n.div_ceil(SUMMED).max(1);
     let parameters = sums_parameters(n);
     let (sums, totals) = (take(stream, &[n], &[x])?, take(stream, &[groups], &[x])?);
@@ -33,7 +33,7 @@ pub(super) fn running_sums(stream: &GpuStream, x: &GpuBlock, n: usize) -> GpuRes
 }
 
 /// Numbers sorted by their lowest `bits` bits, equal ones in their order, and where each was.
-pub(super) fn sorted(stream: &GpuStream, keys: GpuBlock, n: usize, bits: u32) -> GpuResult<[GpuBlock; 2]> {
+pub(crate) fn sorted(stream: &GpuStream, keys: GpuBlock, n: usize, bits: u32) -> GpuResult<[GpuBlock; 2]> {
     let groups = n.div_ceil(SORTED).max(1);
     let mut found: Option<[GpuBlock; 2]> = None;
     for shift in (0..bits.max(1)).step_by(8) {
@@ -55,7 +55,7 @@ pub(super) fn sorted(stream: &GpuStream, keys: GpuBlock, n: usize, bits: u32) ->
 }
 
 /// `x[places]`.
-pub(super) fn taken(stream: &GpuStream, x: &GpuBlock, places: &GpuBlock, n: usize) -> GpuResult<GpuBlock> {
+pub(crate) fn taken(stream: &GpuStream, x: &GpuBlock, places: &GpuBlock, n: usize) -> GpuResult<GpuBlock> {
     let result = take(stream, &[n], &[x, places])?;
     let parameters = sums_parameters(n);
     let kernel = stream.kernel(("take_words", Vec::new()), || take_text(&parameters))?;
