@@ -5,55 +5,15 @@
 
 use monotile_kernels::shape::{count, product};
 
+use crate::each::{EachText, each};
 use crate::error::{GpuError, GpuResult};
-use crate::kernel::KernelText;
 use crate::operand::{GpuOperand, GpuType, conversions};
 use crate::pool::GpuBlock;
 use crate::radix::{running_sums, sorted, taken};
 use crate::stream::GpuStream;
-use crate::text::{Text, parameter};
 
-/// Threads of a workgroup.
-const THREADS: usize = 64;
 /// Rows up to this long are ordered by counting.
 const SHORT: usize = 128;
-
-/// A kernel whose threads have a number each of the count that is its first parameter, `at`.
-fn each(
-    stream: &GpuStream,
-    key: (&'static str, Vec<u64>),
-    [inputs, outputs]: [&[&GpuBlock]; 2],
-    words: &[u32],
-    of: EachText,
-) -> GpuResult<()> {
-    let kernel = stream.kernel(key, || of.text(words.len()))?;
-    stream.dispatch(&kernel, inputs, outputs, words, (words[0] as usize).div_ceil(THREADS) as u64)
-}
-
-/// The text of such a kernel: types of its buffers, functions, and what a thread does.
-struct EachText {
-    inputs: &'static [&'static str],
-    outputs: &'static [&'static str],
-    globals: String,
-    body: &'static str,
-}
-
-impl EachText {
-    /// With its parameters as the functions `w0`, `w1`, ….
-    fn text(self, words: usize) -> KernelText {
-        let mut globals = Text::default();
-        globals.unrolled(words, |k| format!("fn w{k}() -> u32 {{ return {}; }}", parameter(k))).line(self.globals);
-        let head = format!("    let at = group * {THREADS}u + local;\n    if (at >= w0()) {{ return; }}\n");
-        KernelText {
-            inputs: self.inputs.to_vec(),
-            outputs: self.outputs.to_vec(),
-            words,
-            threads: THREADS,
-            globals: globals.finish(),
-            body: head + self.body,
-        }
-    }
-}
 
 fn words(stream: &GpuStream, n: usize, beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
     stream.pool().take(product([4, n]) as u64, beside)
