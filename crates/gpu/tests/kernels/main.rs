@@ -7,6 +7,7 @@ mod factor;
 mod order;
 mod pictures;
 mod places;
+mod points;
 mod product;
 mod reduce;
 mod rows;
