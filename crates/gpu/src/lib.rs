@@ -69,8 +69,8 @@ pub use reduce::{GpuReduction, reduce};
 pub use scan::{GpuScan, recurrence, scan};
 pub use softmax::{log_softmax, softmax};
 pub use splat::{
-    GpuScreenSplats, GpuSplatBins, GpuSplatShapes, blend_splats, blend_splats_backward, project_splats, project_splats_backward,
-    splat_colors, splat_colors_backward,
+    GpuScreenSplats, GpuSplatBins, GpuSplatShapes, PlanKernel, PlanPass, PlanSize, PlanWord, SplatPlan, blend_splats,
+    blend_splats_backward, project_splats, project_splats_backward, splat_colors, splat_colors_backward,
 };
 pub use stream::{GpuRead, GpuStream};
 

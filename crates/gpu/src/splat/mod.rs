@@ -10,6 +10,7 @@
 //! | `sort` | running sums of integers, and integers sorted by digits of eight bits, equal ones in their order |
 //! | `blend`, `unblend` | a workgroup a tile of 16 x 16 pixels; the walk again, which leaves a record of sums in each slot |
 //! | `gather` | the slots of a splat, added in their order |
+//! | `plan` | the kernels of a picture as a list, for a page that walks it |
 //!
 //! Every number has one writer, and integers alone are added in any order, so that the same adapter gives the same bits.
 
@@ -17,6 +18,7 @@ mod bins;
 mod blend;
 mod gather;
 mod harmonics;
+mod plan;
 mod project;
 mod sort;
 mod unblend;
@@ -29,6 +31,7 @@ use monotile_kernels::splat::{CameraRows, ProjectRule};
 pub use self::bins::GpuSplatBins;
 pub use self::blend::blend_splats;
 pub use self::harmonics::{splat_colors, splat_colors_backward};
+pub use self::plan::{PlanKernel, PlanPass, PlanSize, PlanWord, SplatPlan};
 pub use self::project::project_splats;
 pub use self::unblend::blend_splats_backward;
 pub use self::unproject::project_splats_backward;
@@ -52,6 +55,11 @@ const PIXELS: usize = SIDE * SIDE;
 const FEATURES: usize = 4;
 /// Numbers of a splat that tiles read: x, y, a/2, b, c/2, the opacity, the reach and the depth.
 const RECORD: usize = 8;
+/// Threads of a workgroup that sorts, and digits.
+const DIGITS: usize = 256;
+/// Numbers of a group: of a running sum, and of a pass of a sort.
+const SUMMED: usize = 4 * DIGITS;
+const SORTED: usize = 8 * DIGITS;
 /// Numbers of a slot: six moments and the features' sums.
 const SUMS: usize = 6 + FEATURES;
 

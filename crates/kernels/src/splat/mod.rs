@@ -12,6 +12,7 @@
 //! | [`blend`](mod@blend) | a tile of pixels, front to back |
 //! | [`unblend`](mod@unblend) | the same walk again, which leaves one record of sums in each slot |
 //! | `gather` | the slots of a splat, added in their order |
+//! | [`spz`] | splats from the bytes of a packed file |
 //!
 //! Each splat owns its slots and each tile its pixels. Nothing is added by two threads to the same number, so that a gradient has the same bits
 //! on any number of threads.
@@ -27,6 +28,7 @@ pub mod harmonics;
 mod lanes;
 pub mod project;
 mod reach;
+pub mod spz;
 pub mod stated;
 #[cfg(test)]
 mod tests;

@@ -33,8 +33,19 @@ impl UpAxis {
         }
     }
 
+    /// The same direction in other axes, which differ by half a turn about x.
+    pub fn in_frame(self, from: AxisFrame, to: AxisFrame) -> Self {
+        match self {
+            same if from == to => same,
+            Self::Y => Self::MinusY,
+            Self::MinusY => Self::Y,
+            Self::Z => Self::MinusZ,
+            Self::MinusZ => Self::Z,
+        }
+    }
+
     /// Where a place goes whose y points up and whose front looks along z.
-    fn place(self, [x, y, z]: [f64; 3]) -> [f64; 3] {
+    pub fn place(self, [x, y, z]: [f64; 3]) -> [f64; 3] {
         match self {
             Self::Y => [x, y, z],
             Self::MinusY => [x, -y, -z],
