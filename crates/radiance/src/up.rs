@@ -43,6 +43,25 @@ impl UpAxis {
         }
     }
 
+    /// The same direction in other axes, which differ by half a turn about x.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_radiance::{AxisFrame, UpAxis};
+    /// assert_eq!(UpAxis::Z.in_frame(AxisFrame::Rub, AxisFrame::Rdf), UpAxis::MinusZ);
+    /// ```
+    pub fn in_frame(self, from: AxisFrame, to: AxisFrame) -> Self {
+        match self {
+            same if from == to => same,
+            Self::X => Self::X,
+            Self::MinusX => Self::MinusX,
+            Self::Y => Self::MinusY,
+            Self::MinusY => Self::Y,
+            Self::Z => Self::MinusZ,
+            Self::MinusZ => Self::Z,
+        }
+    }
+
     /// Where a place goes of a world whose y points up and whose front looks along z.
     ///
     /// # Example

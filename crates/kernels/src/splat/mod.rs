@@ -13,6 +13,7 @@
 //! | [`unblend`](mod@unblend) | the same walk again, which leaves one record of sums in each slot |
 //! | `passes` | what splats leave at blocks on that walk, and its sums over a splat's blocks |
 //! | `gather` | the slots of a splat, added in their order |
+//! | [`spz`] | splats from the bytes of a packed file |
 //!
 //! Each splat owns its slots and each tile its pixels. Nothing is added by two threads to the same number, so that a gradient has the same bits
 //! on any number of threads.
@@ -29,6 +30,7 @@ mod lanes;
 mod passes;
 pub mod project;
 mod reach;
+pub mod spz;
 pub mod stated;
 #[cfg(test)]
 mod tests;

@@ -198,6 +198,36 @@ impl Splats {
         let stored = StoredSplats::new(&self.to_frame(options.frame, format.frame())?)?;
         write_to(format, path, &stored, options)
     }
+
+    /// The bytes of a file of SPZ, with other options than their default: for a page or a message that holds a scene.
+    ///
+    /// # Errors
+    /// Those of [`Splats::write_as`] but the system's.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// use monotile_radiance::{SplatFormat, SplatReadOptions, SplatWriteOptions, Splats};
+    /// let splats = Splats {
+    ///     means: Tensor::from([[1.0_f32, 2.0, 3.0]]),
+    ///     rotations: Tensor::from([[0.0_f32, 0.0, 0.0, 1.0]]),
+    ///     log_scales: Tensor::from([[-3.0_f32, -2.0, -1.0]]),
+    ///     logits: Tensor::from([0.0_f32]),
+    ///     harmonics: Tensor::zeros(&[1, 1, 3], DType::F32)?,
+    /// };
+    /// let bytes = splats.to_spz(&SplatWriteOptions::default())?;
+    /// let (read, info) = Splats::from_bytes(SplatFormat::Spz, &bytes, &SplatReadOptions::default())?;
+    /// // Its y points up, that of trainers down.
+    /// assert_eq!((read.means.to_vec::<f32>()?, info.format), (vec![1.0, -2.0, -3.0], "SPZ 3"));
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[cfg(feature = "formats")]
+    #[track_caller]
+    pub fn to_spz(&self, options: &SplatWriteOptions) -> Result<Vec<u8>> {
+        self.check("to_spz")?;
+        let stored = StoredSplats::new(&self.to_frame(options.frame, SplatFormat::Spz.frame())?)?;
+        spz::pack(&stored, options).map_err(|e| e.with_context("to_spz"))
+    }
 }
 
 /// Reads what is of a format, with files of the folder that it names.

@@ -19,14 +19,7 @@ pub fn up_axis(text: &str) -> Result<UpAxis, String> {
 
 /// The axis that points up in the world that a scene was learned in, whose y points down: that of the scene's file, or one that is named in the file's axes.
 pub fn learned_up(named: Option<UpAxis>, about: &SplatFileInfo) -> UpAxis {
-    let of_file = named.unwrap_or(about.up());
-    match (about.frame, of_file) {
-        (AxisFrame::Rub, UpAxis::Y) => UpAxis::MinusY,
-        (AxisFrame::Rub, UpAxis::MinusY) => UpAxis::Y,
-        (AxisFrame::Rub, UpAxis::Z) => UpAxis::MinusZ,
-        (AxisFrame::Rub, UpAxis::MinusZ) => UpAxis::Z,
-        (_, up) => up,
-    }
+    named.unwrap_or(about.up()).in_frame(about.frame, AxisFrame::Rdf)
 }
 
 /// A camera that looks at a scene from around it.
