@@ -19,13 +19,14 @@ mod shadow;
 mod target;
 mod texture;
 mod uniform_data;
+mod window_surface;
 
 use monotile::Result;
 use wgpu::util::DeviceExt as _;
 
 pub use self::device::is_left_at_work;
 pub use self::overlay::Rectangle;
-pub use self::screen::Screen;
+pub use self::screen::{PictureScreen, Screen};
 
 use self::device::Gpu;
 use self::geometry::Geometry;
