@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::io::write_atomic;
-use monotile_radiance::{AxisFrame, ProjectOptions, SplatFileInfo, SplatOptions, SplatWriteOptions, Splats};
-use monotile_scene::{Orbit, Picture};
+use monotile_radiance::{AxisFrame, ProjectOptions, SplatFileInfo, SplatWriteOptions, Splats};
+use monotile_scene::Orbit;
 
 use super::orbit::UpAxis;
 use super::page::SplatPage;
@@ -102,6 +102,9 @@ impl SplatViewArgs {
 
     #[cfg(feature = "view")]
     fn open_window(&self, orbit: &Orbit) -> Result<(), CommandError> {
+        use monotile_radiance::SplatOptions;
+        use monotile_scene::Picture;
+
         use crate::commands::render::silence_driver_messages;
         use crate::viewer::{self, ViewerState};
 
