@@ -122,3 +122,8 @@ exports! {
         with(|state| state.words.len())
     }
 }
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

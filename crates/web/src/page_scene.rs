@@ -175,3 +175,73 @@ impl PageScene {
 fn byte(x: f32) -> u8 {
     (255.0 * x.clamp(0.0, 1.0) + 0.5) as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of so many splats of degree 1 side by side, unpacked.
+    fn file(splats: u8) -> Vec<u8> {
+        let mut bytes = b"NGSP\x03\0\0\0".to_vec();
+        bytes.extend([splats, 0, 0, 0, 1, 4, 0, 0]);
+        (0..splats).for_each(|i| bytes.extend([16 * i, 0, 0, 0, 0, 0, 0, 0, 0]));
+        let rest = [200; 1].iter().chain(&[255, 128, 0]).chain(&[130; 3]).chain(&[0, 0, 0, 0xc0]).chain(&[160; 9]);
+        let row: Vec<u8> = rest.copied().collect();
+        for (from, to) in [(0, 1), (1, 4), (4, 7), (7, 11), (11, 20)] {
+            (0..splats).for_each(|_| bytes.extend(&row[from..to]));
+        }
+        bytes
+    }
+
+    fn settings() -> DrawSettings {
+        let mut numbers = [0.0; crate::SETTINGS];
+        (numbers[0], numbers[5], numbers[10], numbers[11], numbers[14], numbers[15]) = (2.0, 2.0, -1.0, 4.0, -1.0, 4.0);
+        (numbers[18], numbers[19]) = (4.0, 1.0);
+        numbers[20..24].copy_from_slice(&[-1.3, 1.3, -1.3, 1.3]);
+        numbers[24..].copy_from_slice(&[0.01, 0.3, 0.0, 0.0, 0.0, 1.0, 1.0]);
+        DrawSettings::from_numbers(&numbers)
+    }
+
+    #[test]
+    fn files_that_are_none_are_refused() {
+        let whole = file(3);
+        let words = |bytes: &[u8]| PageScene::read(bytes).err().unwrap_or_default();
+        assert_eq!(words(&whole), "");
+        assert_eq!(words(&whole[..15]), "the scene is cut off within its header");
+        let size = whole.len() - 16;
+        assert_eq!(words(&whole[..size + 15]), format!("the scene has {} bytes, which are not those of its 3 splats", size - 1));
+        let changed = |at: usize, to: u8| {
+            let mut bytes = whole.clone();
+            bytes[at] = to;
+            words(&bytes)
+        };
+        for (at, to) in [(0, 0), (4, 4), (12, 4), (13, 25)] {
+            assert_eq!(changed(at, to), "the scene is no SPZ of version 2 or 3 with harmonics up to degree 3");
+        }
+        // As many splats as a number has place for are no reason to ask for memory.
+        assert!(changed(11, 255).contains("which are not those of its"));
+    }
+
+    #[test]
+    fn pictures_are_drawn_over_their_background_and_harmonics_left_out() {
+        let mut scene = PageScene::read(&file(1)).unwrap();
+        let settings = settings();
+        let pixel = |pixels: &[u8], x: usize, y: usize| <[u8; 4]>::try_from(&pixels[4 * (33 * y + x)..][..4]).unwrap();
+        let all = scene.draw([33, 33], &settings).unwrap().to_vec();
+        assert_eq!(pixel(&all, 0, 0), [0, 0, 255, 255]);
+        let middle = pixel(&all, 16, 16);
+        assert!(middle[0] > 150 && middle[3] == 255, "{middle:?}");
+        scene.show(0);
+        assert!(scene.columns()[4][3..].iter().all(|&h| h == 0.0) && scene.columns()[4][0] > 3.0);
+        let plain = scene.draw([33, 33], &settings).unwrap();
+        assert!(pixel(plain, 16, 16) != middle && pixel(plain, 0, 0) == [0, 0, 255, 255]);
+        scene.show(1);
+        assert!(scene.draw([33, 33], &settings).unwrap() == all);
+        // Before nothing a canvas has straight colours and their coverage.
+        let clear = DrawSettings { background: [0.0; 4], ..settings };
+        let drawn = scene.draw([33, 33], &clear).unwrap();
+        assert!(pixel(drawn, 0, 0) == [0; 4] && (1..255).contains(&pixel(drawn, 16, 16)[3]), "{:?}", pixel(drawn, 16, 16));
+        let refused = scene.draw([0, 5], &settings).unwrap_err();
+        assert_eq!(refused, "a picture has 1 to 16384 pixels a side, not 0 x 5");
+    }
+}

@@ -68,7 +68,7 @@ function processor() {
       [canvas.width, canvas.height] = size;
       context.putImageData((last = new ImageData(drawn.pixels, width, height)), 0, 0);
       if (moves) share = held(share * Math.sqrt(brief / drawn.milliseconds), 0.1, 1);
-      return `Drawn by the processor in ${Math.round(drawn.milliseconds)} ms, ${width} × ${height} pixels.`;
+      return `Drawn by the processor in ${Math.round(drawn.milliseconds)} ms, ${width} × ${height}.`;
     },
     read: async () => last.data,
     path: "wasm",
@@ -94,7 +94,7 @@ async function graphics() {
       const { whole } = await gpu.draw(settings(size), width, height);
       const took = performance.now() - begun;
       const lacks = whole ? "" : " Some of it is left out: the adapter has no room for it.";
-      return `Drawn by WebGPU${gpu.name ? ` on ${gpu.name}` : ""} in ${took.toFixed(took < 10 ? 1 : 0)} ms, ${width} × ${height} pixels.${lacks}`;
+      return `Drawn by WebGPU${gpu.name ? ` on ${gpu.name}` : ""} in ${took.toFixed(took < 10 ? 1 : 0)} ms, ${width} × ${height}.${lacks}`;
     },
     degree: async () => gpu.write((await degree()).columns),
     read: () => gpu.read(),
@@ -105,8 +105,10 @@ async function graphics() {
 // A canvas keeps its first kind of picture: another one takes its place.
 function fallBack(error) {
   console.warn(error);
-  canvas.replaceWith((canvas = document.createElement("canvas")));
-  painter = processor();
+  if (painter?.path !== "wasm") {
+    canvas.replaceWith((canvas = document.createElement("canvas")));
+    painter = processor();
+  }
   changed();
 }
 
@@ -119,9 +121,10 @@ function changed() {
 async function draw() {
   if (drawing || !painter) return;
   drawing = true;
+  const { path } = painter;
   try {
     for (let shown = -Infinity, whole = false; shown < changedAt || !whole; ) {
-      const moves = performance.now() - changedAt < still && painter.path === "wasm";
+      const moves = performance.now() - changedAt < still && path === "wasm";
       // Until then the last picture of the movement stands.
       if (moves && shown === changedAt) {
         await new Promise((later) => setTimeout(later, 20));
@@ -135,7 +138,7 @@ async function draw() {
       await new Promise(requestAnimationFrame);
     }
   } catch (error) {
-    if (painter.path === "webgpu") setTimeout(() => fallBack(error));
+    if (path === "webgpu") setTimeout(() => fallBack(error));
     else say(`The scene cannot be drawn: ${error.message}.`);
   }
   drawing = false;
@@ -143,7 +146,7 @@ async function draw() {
 
 function remember() {
   try {
-    history.replaceState(null, "", addressOf(look));
+    if (location.hash || look !== about.look) history.replaceState(null, "", addressOf(look));
   } catch {
     // A page within another may not change its address.
   }
@@ -233,11 +236,10 @@ async function start() {
   try {
     painter = await graphics();
   } catch (error) {
-    console.warn(error);
-    canvas.replaceWith((canvas = document.createElement("canvas")));
+    return fallBack(error);
   }
   painter ??= processor();
-  await draw();
+  changed();
 }
 start().catch((error) => say(`The scene cannot be opened: ${error.message}.`));
 

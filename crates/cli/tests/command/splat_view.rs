@@ -54,7 +54,7 @@ fn a_page_has_all_that_it_needs() {
     assert!(told.stderr.starts_with("ball.html: 400 splats, "), "{}", told.stderr);
     told.succeeds();
     let page = fs::read_to_string(folder.path().join("ball.html")).unwrap();
-    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<title>ball</title>") && !page.contains("{{"));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<title>ball.ply</title>") && !page.contains("{{"));
     // Nothing is fetched: no address but those within the page.
     for outside in ["http:", "https:", "src=\"/", "@import", "import("] {
         assert!(!page.contains(outside), "{outside}");
@@ -80,6 +80,24 @@ fn what_makes_no_page_is_refused() {
     view(at, &["--html", "a.html", "--camera", "front"])
         .is_wrong_usage("splat view: the camera orbits the scene; begin anywhere by --camera orbit:30,20");
     assert!(!at.join("a.html").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_window_without_a_display_is_refused_with_what_to_do() {
+    let folder = folder();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_monotile"));
+    command.args(["splat", "view", "ball.ply"]).current_dir(folder.path());
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        command.env_remove(name);
+    }
+    let told = Finished::new(command.output().unwrap());
+    let words = if cfg!(feature = "view") {
+        "error: splat view: there is no display to open a window on\nhint: --html FILE writes a page that shows the scene; monotile splat render draws it into a file"
+    } else {
+        "error: splat view: this command was built without windows\nhint: --html FILE writes a page that shows the scene"
+    };
+    told.fails_with(words);
 }
 
 /// The digest of `scripts/web.py`.

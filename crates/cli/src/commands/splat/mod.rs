@@ -11,6 +11,8 @@ mod render;
 mod train;
 mod view;
 mod views;
+#[cfg(feature = "view")]
+mod window;
 
 pub use data::{OrbitCaptureOptions, capture_scene, open_data};
 

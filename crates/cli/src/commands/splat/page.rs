@@ -26,7 +26,7 @@ const WASM: &[u8] = include_bytes!("../../../assets/splat_view.wasm");
 
 /// What a page is made of.
 pub struct SplatPage {
-    /// The heading, and the name of the scene when it is saved.
+    /// The name of the scene's file: the heading, and with another ending that of the scene when it is saved.
     pub name: String,
     pub splats: usize,
     pub degree: usize,
@@ -48,11 +48,12 @@ impl SplatPage {
     /// The whole document.
     pub fn html(&self) -> String {
         let name = printable(&self.name).to_string();
+        let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
         let parts: [(&str, String); 13] = [
             ("title", escape(&name)),
             ("splats", counted(self.splats)),
             ("degree", self.degree.to_string()),
-            ("file", escape(&format!("{name}.spz"))),
+            ("file", escape(&format!("{stem}.spz"))),
             ("style", STYLE.to_owned()),
             ("about", in_script(&self.about())),
             ("plan", in_script(&plan(self.splats, (self.degree + 1) * (self.degree + 1)))),

@@ -199,27 +199,27 @@ impl SplatRenderArgs {
 
     fn picture(&self, splats: &Splats, camera: &MatrixCamera, options: &SplatOptions) -> Result<Picture, CommandError> {
         let seen = splats.render(camera, options)?;
-        let rgba = if self.depth { depths(&seen)? } else { self.colors(&seen)? };
+        let rgba = if self.depth { depths(&seen)? } else { colors(&seen, self.background)? };
         Ok(Picture { width: camera.width, height: camera.height, rgba })
     }
+}
 
-    /// Colours over the background, or straight ones beside their coverage.
-    fn colors(&self, seen: &RenderedSplats) -> Result<Vec<u8>, CommandError> {
-        let [colors, coverage] = [&seen.picture, &seen.coverage].map(|x| x.to_dtype(DType::F32).and_then(|x| x.to_vec::<f32>()));
-        let (colors, coverage) = (colors?, coverage?);
-        let byte = |x: f32| (255.0 * x).round().clamp(0.0, 255.0) as u8;
-        let pixel = |(color, &covered): (&[f32], &f32)| match self.background {
-            SplatBackground::Transparent => {
-                let straight = |k: usize| byte(if covered > 0.0 { color[k] / covered } else { 0.0 });
-                [straight(0), straight(1), straight(2), byte(covered)]
-            }
-            SplatBackground::Color(behind) => {
-                let over = |k: usize| byte(color[k] + (1.0 - covered) * f32::from(behind[k]) / 255.0);
-                [over(0), over(1), over(2), 255]
-            }
-        };
-        Ok(colors.chunks_exact(3).zip(&coverage).flat_map(pixel).collect())
-    }
+/// Colours over the background, or straight ones beside their coverage.
+pub fn colors(seen: &RenderedSplats, background: SplatBackground) -> Result<Vec<u8>, CommandError> {
+    let [colors, coverage] = [&seen.picture, &seen.coverage].map(|x| x.to_dtype(DType::F32).and_then(|x| x.to_vec::<f32>()));
+    let (colors, coverage) = (colors?, coverage?);
+    let byte = |x: f32| (255.0 * x).round().clamp(0.0, 255.0) as u8;
+    let pixel = |(color, &covered): (&[f32], &f32)| match background {
+        SplatBackground::Transparent => {
+            let straight = |k: usize| byte(if covered > 0.0 { color[k] / covered } else { 0.0 });
+            [straight(0), straight(1), straight(2), byte(covered)]
+        }
+        SplatBackground::Color(behind) => {
+            let over = |k: usize| byte(color[k] + (1.0 - covered) * f32::from(behind[k]) / 255.0);
+            [over(0), over(1), over(2), 255]
+        }
+    };
+    Ok(colors.chunks_exact(3).zip(&coverage).flat_map(pixel).collect())
 }
 
 /// Depths as gray: white the nearest of the picture, black the farthest; nothing where little is covered.
