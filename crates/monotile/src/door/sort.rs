@@ -7,7 +7,6 @@ use monotile_kernels::buffer::OutOfMemory;
 use monotile_kernels::real::{BoolByte, Real};
 use monotile_kernels::sort::{self as kernel, Distinct, SortKey};
 
-#[cfg(feature = "gpu")]
 use super::{OperandPlace, place};
 use super::{real, widened};
 use crate::error::Result;
@@ -139,11 +138,11 @@ pub fn search(op: &str, sorted: &Tensor, x: &Tensor, right: bool) -> Result<Tens
 /// The least and the largest of i64.
 #[track_caller]
 pub fn extent(op: &str, x: &Tensor) -> Result<Option<(i64, i64)>> {
-    #[cfg(feature = "gpu")]
-    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
-        return gpu.extent(x);
+    match place(op, &[x])? {
+        OperandPlace::Cpu => Ok(kernel::extent(x.elements())),
+        #[cfg(feature = "gpu")]
+        OperandPlace::Gpu(gpu) => gpu.extent(x),
     }
-    Ok(kernel::extent(x.elements()))
 }
 
 /// How often each of 0 … size − 1 occurs among i64, which are all of these.

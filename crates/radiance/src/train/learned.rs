@@ -18,7 +18,7 @@ use super::resident::ResidentSplats;
 /// The columns of a scene, and what a step needs beside them.
 pub(crate) enum LearnedSplats {
     /// In the processor's memory.
-    Here { cloud: Cloud, pass: Box<Pass>, motion: ScreenMotion },
+    Here { cloud: Box<Cloud>, pass: Box<Pass>, motion: ScreenMotion },
     /// In a GPU's.
     #[cfg(feature = "gpu")]
     There(Box<ResidentSplats>),
@@ -37,7 +37,7 @@ macro_rules! by_memory {
 
 impl LearnedSplats {
     pub(crate) fn new(cloud: Cloud) -> Self {
-        Self::Here { cloud, pass: Box::default(), motion: ScreenMotion::default() }
+        Self::Here { cloud: Box::new(cloud), pass: Box::default(), motion: ScreenMotion::default() }
     }
 
     /// The same scene in the memory of a device.
@@ -49,14 +49,14 @@ impl LearnedSplats {
             return Ok(Self::There(Box::new(ResidentSplats::new(&cloud, &motion, device)?)));
         }
         debug_assert!(device.is_cpu(), "no other device without the feature");
-        Ok(Self::Here { cloud, pass: Box::default(), motion })
+        Ok(Self::Here { cloud: Box::new(cloud), pass: Box::default(), motion })
     }
 
     /// Puts another scene in the place of this one.
     #[track_caller]
     pub(crate) fn write(&mut self, next: Cloud, seen: ScreenMotion) -> Result<()> {
         by_memory!(self, { cloud, motion } => {
-            (*cloud, *motion) = (next, seen);
+            (**cloud, *motion) = (next, seen);
             Ok(())
         }, resident => resident.write(&next, &seen))
     }
@@ -79,7 +79,7 @@ impl LearnedSplats {
     /// The columns, read if a GPU has them.
     #[track_caller]
     pub(crate) fn read(&self) -> Result<Cow<'_, Cloud>> {
-        by_memory!(self, { cloud } => Ok(Cow::Borrowed(cloud)), resident => resident.read().map(Cow::Owned))
+        by_memory!(self, { cloud } => Ok(Cow::Borrowed(&**cloud)), resident => resident.read().map(Cow::Owned))
     }
 
     /// How splats moved on the screen since the last change.
