@@ -22,7 +22,7 @@ use crate::simd::{Enabled, Kernel, MAX_LANES, Square, Vector};
 const SLACK: f64 = 1e-3;
 const PIXEL_SLACK: f64 = 0.01;
 /// Bits of a tile's mask.
-const MASK_BITS: u32 = BLOCKS as u32;
+pub(super) const MASK_BITS: u32 = BLOCKS as u32;
 
 /// The tiles of some splats, one splat after another: each above the mask of its blocks.
 pub(super) struct Reached {
