@@ -122,7 +122,29 @@ def torch_cases(small):
                 a = x @ x.mT + torch.eye(n, device=cuda)
                 yield f"factor {name} {count}x{n}", lambda: method(a)
 
-    for group in (products, attentions, decoding, factors, rows):
+    def orders():
+        for m, n in ((1, 10_000), (100, 100)) if small else ((1, 1 << 24), (16_384, 1024)):
+            x = draw(m, n)
+            yield f"order argsort {m}x{n}", lambda: torch.argsort(x, stable=True)
+        n = 10_000 if small else 1 << 24
+        x = draw(n)
+        yield f"order unique {n}", lambda: torch.unique(x, return_inverse=True, return_counts=True)
+        n, d = (100, 8) if small else (8192, 64)
+        x, y = draw(n, d), draw(n, d)
+        yield f"order cdist {n}x{n}x{d}", lambda: torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+
+    def pictures():
+        batch, channels, side = (1, 4, 32) if small else (8, 64, 256)
+        name = f"picture grid_sample {batch}x{channels}x{side}"
+        x = draw(batch, channels, side, side).requires_grad_()
+        grid = draw(batch, side, side, 2).requires_grad_()
+        g = draw(batch, channels, side, side)
+        sample = lambda: F.grid_sample(x, grid, align_corners=False)
+        with torch.no_grad():
+            yield name, sample
+        yield f"{name} with gradients", lambda: torch.autograd.grad(sample(), (x, grid), g)
+
+    for group in (products, attentions, decoding, factors, rows, orders, pictures):
         yield from group()
 
 

@@ -46,6 +46,7 @@ fn without(strides: &[isize], axis: usize) -> Vec<isize> {
 }
 
 /// out[…, j, …] = x[…, index[…, j, …], …] along an axis: a contiguous block of f32 of the sizes of the indices. What is not there is NaN.
+/// Of `I32` the block is of that type, exactly, and what is not there is 0.
 ///
 /// # Example
 /// ```
@@ -94,19 +95,29 @@ fn number(name: &str, dtype: GpuType, input: usize) -> String {
     format!("fn {name}(place: u32) -> f32 {{\n    return {};\n}}\n", dtype.read(&format!("a{input}"), "place"))
 }
 
+/// The same, or the integer itself.
+fn number_or_integer(name: &str, dtype: GpuType, input: usize, exact: bool) -> String {
+    match exact {
+        true => format!("fn {name}(place: u32) -> i32 {{\n    return a{input}[place];\n}}\n"),
+        false => number(name, dtype, input),
+    }
+}
+
 fn gather_text(dtype: GpuType, rank: usize) -> KernelText {
-    let mut globals = functions_for("accurate_of_bits(") + &conversions(&[dtype], &[]) + "\n" + &number("number", dtype, 0);
+    let exact = dtype == GpuType::I32;
+    let mut globals =
+        functions_for("accurate_of_bits(") + &conversions(&[dtype], &[]) + "\n" + &number_or_integer("number", dtype, 0, exact);
     globals += &place_function("place_of_x", rank, 5, 5 + rank);
     globals += &place_function("place_of_index", rank, 5, 5 + 2 * rank);
     let mut text = own_element();
     text.line(format_args!("    let index = a1[{} + place_of_index(at)];", parameter(2)));
-    text.line("    var value = accurate_of_bits(0x7fc00000u);");
+    text.line(if exact { "    var value = 0;" } else { "    var value = accurate_of_bits(0x7fc00000u);" });
     text.line(format_args!("    if (index >= 0 && u32(index) < {}) {{", parameter(3)));
     text.line(format_args!("        value = number({} + place_of_x(at) + u32(index) * {});", parameter(1), parameter(4)));
     text.line("    }\n    y0[at] = value;");
     KernelText {
         inputs: vec![dtype.single(), "i32"],
-        outputs: vec!["f32"],
+        outputs: vec![if exact { "i32" } else { "f32" }],
         words: 5 + 3 * rank,
         threads: THREADS,
         globals,
@@ -115,7 +126,7 @@ fn gather_text(dtype: GpuType, rank: usize) -> KernelText {
 }
 
 /// x with source[…, j, …] brought to out[…, index[…, j, …], …] along an axis: a contiguous block of f32 of the sizes of x. Indices of
-/// what is not there bring nothing.
+/// what is not there bring nothing. Where x and the source are of type `I32`, so is the block, exactly; sums and products wrap.
 ///
 /// Each element looks through the indices of its line in their order, so that the same adapter gives the same bits, and the work
 /// grows with the size of the axis twice.
@@ -155,7 +166,9 @@ pub fn scatter_along(
 }
 
 fn scatter_text(how: GpuScatter, types: [GpuType; 2], rank: usize) -> KernelText {
-    let mut globals = conversions(&types, &[]) + "\n" + &number("number", types[0], 0) + &number("brought", types[1], 2);
+    let exact = types == [GpuType::I32; 2];
+    let mut globals = conversions(&types, &[]) + "\n" + &number_or_integer("number", types[0], 0, exact);
+    globals += &number_or_integer("brought", types[1], 2, exact);
     for (i, name) in ["x", "index", "source"].into_iter().enumerate() {
         globals += &place_function(&format!("place_of_{name}"), rank, 9, 9 + (i + 1) * rank);
     }
@@ -163,6 +176,8 @@ fn scatter_text(how: GpuScatter, types: [GpuType; 2], rank: usize) -> KernelText
         GpuScatter::Add => "value + new_value",
         GpuScatter::Multiply => "value * new_value",
         GpuScatter::Put => "new_value",
+        GpuScatter::Max if exact => "max(value, new_value)",
+        GpuScatter::Min if exact => "min(value, new_value)",
         GpuScatter::Max => "larger(value, new_value)",
         GpuScatter::Min => "smaller(value, new_value)",
     };
@@ -182,7 +197,7 @@ fn scatter_text(how: GpuScatter, types: [GpuType; 2], rank: usize) -> KernelText
     text.line(format_args!("            value = {combined};\n        }}\n    }}\n    y0[at] = value;"));
     KernelText {
         inputs: vec![types[0].single(), "i32", types[1].single()],
-        outputs: vec!["f32"],
+        outputs: vec![if exact { "i32" } else { "f32" }],
         words: 9 + 4 * rank,
         threads: THREADS,
         globals,
@@ -285,6 +300,7 @@ mod tests {
             validate(&gather_text(dtype, rank));
             let how = [GpuScatter::Add, GpuScatter::Put, GpuScatter::Max, GpuScatter::Min][rank % 4];
             validate(&scatter_text(how, [dtype, GpuType::F32], rank));
+            validate(&scatter_text(how, [GpuType::I32; 2], rank));
             validate(&select_text(rank));
             SIGNS.into_iter().for_each(|sign| validate(&compare_text(sign, rank)));
         }

@@ -20,6 +20,8 @@ pub struct Capabilities {
     pub buffer_bytes: u64,
     /// Workgroups along a dimension of a grid.
     pub groups_per_dimension: u32,
+    /// Texels of a side of a texture.
+    pub texture_side: u32,
     /// Threads of a subgroup, from the fewest to the most; `None` where kernels cannot use them.
     pub subgroups: Option<RangeInclusive<u32>>,
     /// Whether shaders compute in f16. (f16 and bf16 in memory need nothing.)
@@ -55,6 +57,7 @@ impl Capabilities {
             binding_bytes: limits.max_storage_buffer_binding_size,
             buffer_bytes: limits.max_buffer_size,
             groups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            texture_side: limits.max_texture_dimension_2d,
             subgroups: features.contains(wgpu::Features::SUBGROUP).then_some(subgroups),
             f16: features.contains(wgpu::Features::SHADER_F16),
             immediates: if features.contains(wgpu::Features::IMMEDIATES) { limits.max_immediate_size } else { 0 },
@@ -86,6 +89,7 @@ impl Capabilities {
             max_storage_buffer_binding_size: self.binding_bytes,
             max_buffer_size: self.buffer_bytes,
             max_compute_workgroups_per_dimension: self.groups_per_dimension,
+            max_texture_dimension_2d: self.texture_side,
             max_immediate_size: self.immediates,
             ..Default::default()
         }
@@ -145,7 +149,20 @@ pub fn adapters() -> Vec<AdapterSummary> {
 }
 
 /// One for the process: each looks for drivers anew.
-static INSTANCE: LazyLock<wgpu::Instance> = LazyLock::new(wgpu::Instance::default);
+static INSTANCE: LazyLock<wgpu::Instance> = LazyLock::new(|| {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // Where a driver tells its budget, what does not fit is refused before the driver is asked.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(BUDGET);
+    wgpu::Instance::new(descriptor)
+});
+
+/// Percents of a device's memory beyond which nothing is created, where its driver tells how much there is.
+const BUDGET: u8 = 97;
+
+/// The instance that all adapters are of, for those who present what they draw.
+pub fn instance() -> &'static wgpu::Instance {
+    &INSTANCE
+}
 
 async fn found() -> Vec<wgpu::Adapter> {
     let mut adapters = INSTANCE.enumerate_adapters(wgpu::Backends::all()).await;
@@ -197,8 +214,27 @@ impl Gpu {
         let Some(adapter) = adapters.into_iter().next() else {
             return Err(GpuError::new(GpuErrorKind::NoAdapter, no_adapter(options.adapter.as_deref(), &names)));
         };
-        let mut summary = AdapterSummary::of(&adapter);
-        if let Some(capabilities) = &options.capabilities {
+        Self::of_adapter(&adapter, options.capabilities.as_ref()).await
+    }
+
+    /// Opens a device on the adapter that presents to a surface of [`instance`], with all that it has; and that adapter.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn presenting(surface: &wgpu::Surface<'_>) -> GpuResult<(Self, wgpu::Adapter)> {
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            compatible_surface: Some(surface),
+            ..Default::default()
+        };
+        let found = pollster::block_on(INSTANCE.request_adapter(&options));
+        let adapter = found.map_err(|_| GpuError::new(GpuErrorKind::NoAdapter, no_adapter(None, "")))?;
+        Ok((pollster::block_on(Self::of_adapter(&adapter, None))?, adapter))
+    }
+
+    async fn of_adapter(adapter: &wgpu::Adapter, capabilities: Option<&Capabilities>) -> GpuResult<Self> {
+        let mut summary = AdapterSummary::of(adapter);
+        if let Some(capabilities) = capabilities {
             summary.capabilities = capabilities.clone();
         }
         let wanted = wgpu::DeviceDescriptor {
@@ -249,7 +285,10 @@ impl Gpu {
     }
 
     /// What went wrong since the last call; a lost device stays lost.
-    pub(crate) fn check(&self) -> GpuResult<()> {
+    ///
+    /// # Errors
+    /// That.
+    pub fn check(&self) -> GpuResult<()> {
         // So that callbacks are called that wait to be.
         let _ = self.device.poll(wgpu::PollType::Poll);
         let mut faults = lock(&self.faults);

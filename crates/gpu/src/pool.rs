@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::device::{Gpu, lock};
-use crate::error::{GpuError, GpuResult};
+use crate::error::{GpuError, GpuErrorKind, GpuResult};
 
 /// What offsets and sizes of blocks are multiples of: WebGPU binds buffers at multiples of it.
 const ALIGNMENT: u64 = 256;
@@ -80,11 +80,11 @@ impl GpuPool {
         let size = bytes.max(1).next_multiple_of(ALIGNMENT);
         let state = &mut *lock(&self.state);
         let (whole, offset, size) = if size <= SMALL && PAGE <= most {
-            let (whole, offset) = state.part_of_page(&self.gpu, size, beside);
+            let (whole, offset) = state.part_of_page(&self.gpu, size, beside)?;
             (whole, offset, size)
         } else {
             let size = class(size).min(most);
-            (state.whole(&self.gpu, size), 0, size)
+            (state.whole(&self.gpu, size)?, 0, size)
         };
         state.live += bytes;
         Ok(GpuBlock(Arc::new(Part { whole, offset, size, bytes, state: Arc::clone(&self.state) })))
@@ -117,21 +117,46 @@ fn class(size: u64) -> u64 {
     size.next_multiple_of((1 << size.ilog2()) / 8)
 }
 
+/// A buffer of so many bytes, if the device has memory for it.
+fn buffer(gpu: &Gpu, size: u64) -> Option<wgpu::Buffer> {
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let refusals = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+    let refused = refusals.pop();
+    // A browser does not let its thread wait; there the next read tells.
+    #[cfg(target_family = "wasm")]
+    let refused = std::future::ready({
+        drop(refused);
+        None::<wgpu::Error>
+    });
+    pollster::block_on(refused).is_none().then_some(buffer)
+}
+
 impl State {
-    fn create(&mut self, gpu: &Gpu, size: u64) -> Whole {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+    /// A buffer. Where there is no memory for it, those without a block are given back, and it is asked for again.
+    fn create(&mut self, gpu: &Gpu, size: u64) -> GpuResult<Whole> {
+        let Some(buffer) = buffer(gpu, size).or_else(|| {
+            self.reserved -= self.free.iter().map(|(size, wholes)| size * wholes.len() as u64).sum::<u64>();
+            self.free.clear();
+            buffer(gpu, size)
+        }) else {
+            let (name, live, reserved) = (&gpu.summary().name, self.live, self.reserved);
+            let words = format!("{name} has no memory for {size} bytes more, with {live} in use of {reserved} that it gave");
+            return Err(GpuError::new(GpuErrorKind::Memory, words));
+        };
         self.reserved += size;
         self.next += 1;
-        Whole { buffer, id: self.next }
+        Ok(Whole { buffer, id: self.next })
     }
 
-    fn whole(&mut self, gpu: &Gpu, size: u64) -> Whole {
-        let last = self.free.get_mut(&size).and_then(Vec::pop);
-        last.unwrap_or_else(|| self.create(gpu, size))
+    fn whole(&mut self, gpu: &Gpu, size: u64) -> GpuResult<Whole> {
+        match self.free.get_mut(&size).and_then(Vec::pop) {
+            Some(last) => Ok(last),
+            None => self.create(gpu, size),
+        }
     }
 
-    fn part_of_page(&mut self, gpu: &Gpu, size: u64, beside: &[&GpuBlock]) -> (Whole, u64) {
+    fn part_of_page(&mut self, gpu: &Gpu, size: u64, beside: &[&GpuBlock]) -> GpuResult<(Whole, u64)> {
         let apart = |page: &Page| beside.iter().all(|block| block.0.whole.id != page.whole.id);
         let place = self
             .pages
@@ -139,11 +164,14 @@ impl State {
             .enumerate()
             .filter(|(_, page)| apart(page))
             .find_map(|(number, page)| page.free.iter().position(|&(_, free)| free >= size).map(|range| (number, range)));
-        let (number, range) = place.unwrap_or_else(|| {
-            let whole = self.create(gpu, PAGE);
-            self.pages.push(Page { whole, free: vec![(0, PAGE)] });
-            (self.pages.len() - 1, 0)
-        });
+        let (number, range) = match place {
+            Some(place) => place,
+            None => {
+                let whole = self.create(gpu, PAGE)?;
+                self.pages.push(Page { whole, free: vec![(0, PAGE)] });
+                (self.pages.len() - 1, 0)
+            }
+        };
         let page = &mut self.pages[number];
         let (offset, free) = page.free[range];
         if free == size {
@@ -151,7 +179,7 @@ impl State {
         } else {
             page.free[range] = (offset + size, free - size);
         }
-        (page.whole.clone(), offset)
+        Ok((page.whole.clone(), offset))
     }
 }
 

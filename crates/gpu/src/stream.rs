@@ -192,6 +192,11 @@ impl GpuStream {
         self.gpu.check()
     }
 
+    /// Records what is not a dispatch.
+    pub(crate) fn encode(&self, work: impl FnOnce(&mut wgpu::CommandEncoder)) {
+        work(lock(&self.state).encoder(&self.gpu));
+    }
+
     pub(crate) fn kernel(&self, key: KernelKey, text: impl FnOnce() -> KernelText) -> GpuResult<Arc<GpuKernel>> {
         lock(&self.state).kernels.get(&self.gpu, key, text)
     }

@@ -8,6 +8,7 @@
 //! Kingma and Ba (2015), Adam: a method for stochastic optimization.
 
 use crate::compiled::compiled;
+use crate::number::Number;
 use crate::real::Real;
 use crate::simd::{self, Enabled, Kernel, Lanes, MAX_LANES, Vector};
 use crate::threads::{self, SharedSlice};
@@ -66,6 +67,17 @@ compiled! {
             simd::dispatch(Adam { rule, inverse, rates: &rates, gradients: &gradients[range], of });
         });
     }
+}
+
+/// [`adam()`] of one number, as a formula: x, m and v after a step along g. A shader is made of it, and the plain twin of the kernel.
+pub fn adam_formula<T: Number>(rule: AdamRule, rate: T, [x, m, v, g]: [T; 4]) -> [T; 3] {
+    let number = T::from_f64;
+    let [b1, b2] = rule.betas;
+    let powers = rule.betas.map(|beta| 1.0 - beta.powf(rule.step as f64));
+    let m = number(b1) * m + number(1.0 - b1) * g;
+    let v = number(b2) * v + number(1.0 - b2) * (g * g);
+    let length = (v * number(1.0 / powers[1])).sqrt() + number(rule.epsilon);
+    [x - rate * (m * number(1.0 / powers[0])) / length, m, v]
 }
 
 /// One register of x, m and v after a step along g.

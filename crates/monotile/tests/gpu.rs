@@ -132,8 +132,81 @@ fn factors_of_small_matrices_are_there_and_nothing_is_refused_by_values() {
         let large = Rng::new(1).normal(&[2, 33, 5], DType::F32).unwrap().to(&device).unwrap();
         let told = words(svd(&large, &SvdOptions::default()));
         assert!(told.starts_with("svd: on ") && told.contains("matrices are at most 32 x 32, not 33 x 5; move"), "{told}");
-        let told = words(qr(&large.slice(1, ..9).unwrap(), &QrOptions { full: true, ..Default::default() }));
-        assert!(told.starts_with("qr: full factors are not on a GPU yet; take thin ones, or move the operands from "), "{told}");
+        // A full Q is a basis, and the rows of R beyond the columns are 0.
+        let tall = large.slice(1, ..9).unwrap();
+        let full = qr(&tall, &QrOptions { full: true, ..Default::default() }).unwrap();
+        assert_eq!((full.q.shape(), full.r.shape(), full.q.device()), (&[2, 9, 9][..], &[2, 9, 5][..], device.clone()));
+        close(&full.q.matmul(&full.r).unwrap(), &tall.to(&Device::cpu()).unwrap(), 1e-5);
+        let identity = Tensor::eye(9, DType::F32).unwrap().expand([2, 9, 9]).unwrap();
+        close(&full.q.mt().matmul(&full.q).unwrap(), &identity, 1e-5);
+        // Of columns of zeros, too.
+        let none = Tensor::from_vec(vec![0.0_f32; 12], &[4, 3]).unwrap().to(&device).unwrap();
+        let full = qr(&none, &QrOptions { full: true, ..Default::default() }).unwrap();
+        close(&full.q.mt().matmul(&full.q).unwrap(), &Tensor::eye(4, DType::F32).unwrap(), 1e-6);
+    }
+}
+
+/// What is repeated in memory, on the processor or there, is as what is not.
+#[test]
+fn a_number_that_is_repeated_computes_as_others_do() {
+    for device in devices() {
+        for x in [Tensor::full(&[2, 3], 2.5_f32).unwrap(), Tensor::from([2.5_f32]).expand([2, 3]).unwrap(), Tensor::scalar(2.5_f32)]
+        {
+            let n = x.len();
+            let there = x.to(&device).unwrap();
+            assert_eq!((-&there).to_vec::<f32>().unwrap(), vec![-2.5; n]);
+            assert_eq!((-&there).device(), device);
+            assert_eq!((&there + &there).to_vec::<f32>().unwrap(), vec![5.0; n]);
+            let leaf = there.requires_grad();
+            let loss = (-&leaf).square().unwrap().sum(&[], false).unwrap();
+            assert_eq!(grad(&loss, &[&leaf]).unwrap()[0].to_vec::<f32>().unwrap(), vec![5.0; n]);
+            assert_eq!(there.exp().unwrap().reshape([n]).unwrap().sort(0, true).unwrap().1.to_f64_vec().unwrap().len(), n);
+        }
+        let whole = Tensor::full(&[3], 7_i64).unwrap().to(&device).unwrap();
+        assert_eq!((-&whole).to_f64_vec().unwrap(), [-7.0; 3]);
+    }
+}
+
+/// Sorting and what follows from it, with equal numbers, NaN and gradients, beside the processor.
+#[test]
+fn orders_are_those_of_the_processor() {
+    let mut rng = Rng::new(4);
+    let x = rng.normal(&[3, 300], DType::F32).unwrap().mul_scalar(8.0).unwrap().round().unwrap();
+    let mut numbers = x.to_vec::<f32>().unwrap();
+    (numbers[307], numbers[450], numbers[8]) = (f32::NAN, f32::NAN, -0.0);
+    let spoiled = Tensor::from_vec(numbers, &[3, 300]).unwrap();
+    for device in devices() {
+        for x in [&x, &spoiled] {
+            let there = x.to(&device).unwrap();
+            for descending in [false, true] {
+                let ((values, places), (v, p)) = (x.sort(1, descending).unwrap(), there.sort(1, descending).unwrap());
+                assert_eq!(places.to_f64_vec().unwrap(), p.to_f64_vec().unwrap());
+                let [values, v] = [values, v].map(|x| x.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>());
+                assert_eq!(values, v);
+            }
+            let same = |of: &dyn Fn(&Tensor) -> Tensor| {
+                let [here, there] = [of(x), of(&there)].map(|x| x.to_f64_vec().unwrap());
+                assert_eq!(here.len(), there.len());
+                assert!(here.iter().zip(&there).all(|(a, b)| a == b || a.is_nan() && b.is_nan()), "{here:?} {there:?}");
+            };
+            same(&|x| x.topk(5, 1, true).unwrap().1);
+            same(&|x| x.median([1], false).unwrap());
+            same(&|x| x.quantile([0.1, 0.9], [1], false).unwrap());
+            same(&|x| x.mode(1, false).unwrap().1);
+            same(&|x| x.unique().unwrap().counts);
+            same(&|x| x.cummax(1).unwrap().1);
+            same(&|x| x.cummin(0).unwrap().0);
+            same(&|x| x.gt(3.0).unwrap().nonzero().unwrap());
+            same(&|x| x.masked_select(&x.lt(-10.0).unwrap()).unwrap());
+        }
+        let leaves = [&x, &x.to(&device).unwrap()].map(Tensor::requires_grad);
+        let [here, there] = leaves.map(|x| {
+            let middle = x.sort(1, false).unwrap().0.slice(1, 100..200).unwrap().square().unwrap().sum(&[], false).unwrap();
+            grad(&middle, &[&x]).unwrap().remove(0)
+        });
+        close(&there, &here, 0.0);
+        let counts = Tensor::from([3_i64, 0, 3, 7]).to(&device).unwrap().bincount(None, 0).unwrap();
+        assert_eq!(counts.to_f64_vec().unwrap(), [1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 1.0]);
     }
 }
 

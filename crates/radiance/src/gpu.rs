@@ -1,4 +1,4 @@
-//! The two operations on a GPU: tensors as operands, and what kernels return as tensors.
+//! Operations on a GPU: tensors as operands, and what kernels return as tensors.
 //!
 //! The camera is on the processor: its 24 numbers go with each command, and their gradient is read where somebody asks for it.
 
@@ -6,15 +6,16 @@ use monotile::tape::{Gradient, Saved};
 use monotile::{Device, Error, GpuAccess, Result, Tensor};
 use monotile_gpu::{
     GpuBlock, GpuOperand, GpuScreenSplats, GpuSplatBins, GpuSplatShapes, GpuType, blend_splats, blend_splats_backward,
-    project_splats, project_splats_backward, splat_colors, splat_colors_backward,
+    project_splats, project_splats_backward, splat_colors, splat_colors_backward, ssim, ssim_backward,
 };
 use monotile_kernels::splat::{BlendRule, CameraRows, ProjectRule};
+use monotile_kernels::ssim::SsimRule;
 
 use crate::kernel::once;
 use crate::project::{CameraBar, ProjectShapes};
 
 #[track_caller]
-fn shapes(gpu: &GpuAccess, [means, rotations, log_scales, logits]: [&Tensor; 4]) -> Result<GpuSplatShapes> {
+pub(crate) fn shapes(gpu: &GpuAccess, [means, rotations, log_scales, logits]: [&Tensor; 4]) -> Result<GpuSplatShapes> {
     Ok(GpuSplatShapes {
         means: gpu.operand(means)?,
         rotations: gpu.operand(rotations)?,
@@ -34,7 +35,7 @@ fn screen(gpu: &GpuAccess, [positions, conics, depths, opacities]: [&Tensor; 4])
 }
 
 #[track_caller]
-fn whole(gpu: &GpuAccess, block: &GpuBlock, shape: &[usize]) -> Result<Tensor> {
+pub(crate) fn whole(gpu: &GpuAccess, block: &GpuBlock, shape: &[usize]) -> Result<Tensor> {
     gpu.tensor(&gpu.done(GpuOperand::contiguous(block, GpuType::F32, shape))?)
 }
 
@@ -93,6 +94,19 @@ pub(crate) fn from_colors(gpu: &GpuAccess, camera: &CameraRows, inputs: [&Tensor
     let [means, harmonics, eye] = gpu.done(found)?;
     let tensors = vec![whole(gpu, &means, inputs[0].shape())?, whole(gpu, &harmonics, inputs[1].shape())?];
     Ok((tensors, camera_bar(gpu, &eye, 16, 3)?))
+}
+
+#[track_caller]
+pub(crate) fn similarity(gpu: &GpuAccess, rule: SsimRule, [x, y]: [&Tensor; 2]) -> Result<Tensor> {
+    let of = gpu.done(ssim(gpu.stream(), &rule, [&gpu.operand(x)?, &gpu.operand(y)?]))?;
+    whole(gpu, &of.lost, &[])?.neg()?.add(1.0)
+}
+
+#[track_caller]
+pub(crate) fn similarity_slopes(gpu: &GpuAccess, rule: SsimRule, [x, y]: [&Tensor; 2]) -> Result<[Tensor; 2]> {
+    let of = gpu.done(ssim(gpu.stream(), &rule, [&gpu.operand(x)?, &gpu.operand(y)?]))?;
+    let [by_x, by_y] = [false, true].map(|second| gpu.done(ssim_backward(gpu.stream(), &of, second)));
+    Ok([whole(gpu, &by_x?, x.shape())?, whole(gpu, &by_y?, y.shape())?])
 }
 
 #[track_caller]

@@ -5,7 +5,7 @@ use monotile::{Error, Result, Tensor};
 use monotile_kernels::buffer::Block;
 use monotile_kernels::ssim::{self as kernels, SsimRule, WINDOW};
 
-use crate::kernel::{SplatNumber, by_dtype, once, prepared};
+use crate::kernel::{SplatNumber, by_place, once, prepared_anywhere};
 
 /// Which windows are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,12 +60,13 @@ pub fn ssim(x: &Tensor, y: &Tensor, windows: SsimWindows) -> Result<Tensor> {
             "ssim: no window of {WINDOW} x {WINDOW} pixels lies within a picture of {width} x {height}"
         )));
     }
-    let inputs = prepared("ssim", [x, y])?;
-    let value = by_dtype!(inputs[0].dtype(), value(rule, inputs.each_ref()))?;
-    Ok(Tensor::record(value, &inputs.each_ref(), Ssim(rule)))
+    let inputs = prepared_anywhere("ssim", [x, y])?;
+    let inputs = inputs.each_ref();
+    let value = by_place!("ssim", inputs, similarity(rule, inputs))?;
+    Ok(Tensor::record(value, &inputs, Ssim(rule)))
 }
 
-fn value<T: SplatNumber>(rule: SsimRule, [x, y]: [&Tensor; 2]) -> Result<Tensor> {
+fn similarity<T: SplatNumber>(rule: SsimRule, [x, y]: [&Tensor; 2]) -> Result<Tensor> {
     let mean = kernels::ssim(rule, [T::elements(x)?, T::elements(y)?])?;
     Tensor::from_slice(&[T::from_f64(mean)], &[])
 }
@@ -79,13 +80,14 @@ impl Gradient for Ssim {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         once("ssim", saved.is_recorded())?;
         let Some(bar) = &cotangents[0] else { return Ok(vec![None; 2]) };
-        let gradients = by_dtype!(saved.input_dtype(0), slopes(self.0, [&saved.input(0), &saved.input(1)]))?;
+        let inputs = [&saved.input(0), &saved.input(1)];
+        let gradients = by_place!("ssim", inputs, similarity_slopes(self.0, inputs))?;
         let answer = |(i, g): (usize, Tensor)| saved.needs(i).then(|| g.mul(bar)).transpose();
         gradients.into_iter().enumerate().map(answer).collect()
     }
 }
 
-fn slopes<T: SplatNumber>(rule: SsimRule, [x, y]: [&Tensor; 2]) -> Result<[Tensor; 2]> {
+fn similarity_slopes<T: SplatNumber>(rule: SsimRule, [x, y]: [&Tensor; 2]) -> Result<[Tensor; 2]> {
     let (mut of_x, mut of_y) = (Block::<T>::new(x.len())?, Block::<T>::new(y.len())?);
     kernels::ssim_gradient(rule, [T::elements(x)?, T::elements(y)?], [&mut of_x, &mut of_y])?;
     Ok([T::tensor(of_x, x.shape())?, T::tensor(of_y, y.shape())?])

@@ -4,7 +4,10 @@
 use monotile::optim::{Adam, AdamOptions};
 use monotile::tape::grad;
 use monotile::{DType, Device, Rng, Tensor};
-use monotile_radiance::{BlendOptions, MatrixCamera, ProjectOptions, SplatOptions, Splats, SsimWindows, blend, project, ssim};
+use monotile_radiance::{
+    BlendOptions, CompositeOptions, MatrixCamera, ProjectOptions, SplatOptions, Splats, SsimWindows, blend, composite, project,
+    ssim,
+};
 
 fn device() -> Option<Device> {
     let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
@@ -110,6 +113,26 @@ fn a_scene_is_learned_as_on_the_processor() {
 }
 
 #[test]
+fn pictures_are_as_similar_as_on_the_processor() {
+    let Some(device) = device() else { return };
+    let mut rng = Rng::new(8);
+    let [x, y] = [0, 1].map(|_| rng.uniform(&[19, 23, 3], 0.0, 1.0, DType::F32).unwrap());
+    for windows in [SsimWindows::Padded, SsimWindows::Within] {
+        let compared = |device: &Device| {
+            let leaves = [&x, &y].map(|x| x.to(device).unwrap().requires_grad());
+            let found = ssim(&leaves[0], &leaves[1], windows).unwrap();
+            assert_eq!(found.device(), *device);
+            let gradients = grad(&found.mul(&found).unwrap(), &leaves).unwrap();
+            (found.to_f64_vec().unwrap()[0], gradients.iter().flat_map(|g| g.to_f64_vec().unwrap()).collect::<Vec<_>>())
+        };
+        let (expected, found) = (compared(&Device::cpu()), compared(&device));
+        assert!((expected.0 - found.0).abs() < 1e-5, "{} is not {}", found.0, expected.0);
+        let largest = expected.1.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+        assert!(found.1.iter().zip(&expected.1).all(|(x, y)| (x - y).abs() <= 1e-4 * largest));
+    }
+}
+
+#[test]
 fn a_scene_without_splats_is_its_background() {
     let Some(device) = device() else { return };
     let seen = scene(0).to(&device).unwrap().render(&camera(17, 9), &SplatOptions::default()).unwrap();
@@ -128,9 +151,14 @@ fn what_is_on_two_devices_is_refused() {
     seen.colors = here.means.clone();
     let words = blend(&seen, [8, 8], &BlendOptions::default()).unwrap_err().to_string();
     assert!(words.starts_with("blend: one operand is on ") && words.ends_with("the other on cpu; move one with `to`"), "{words}");
-    let picture = Tensor::zeros(&[16, 16, 3], DType::F32).unwrap().to(&device).unwrap();
-    let words = ssim(&picture, &picture, SsimWindows::Padded).unwrap_err().to_string();
-    assert!(words.starts_with("ssim: not on a GPU yet; move the operands from "), "{words}");
+    let picture = Tensor::from_vec(vec![0.5_f32; 768], &[16, 16, 3]).unwrap();
+    let words = ssim(&picture.to(&device).unwrap(), &picture, SsimWindows::Padded).unwrap_err().to_string();
+    assert!(words.starts_with("ssim: one operand is on "), "{words}");
+    let samples = [&[2][..], &[2, 3], &[2], &[2]].map(|shape| Tensor::zeros(shape, DType::F32).unwrap().to(&device).unwrap());
+    let [densities, colors, starts, ends] = &samples;
+    let found = composite(densities, colors, [starts, ends], &[0, 2], &CompositeOptions::default());
+    let words = found.unwrap_err().to_string();
+    assert!(words.starts_with("composite: not on a GPU yet; move the operands from "), "{words}");
     let narrow = camera.view_from_world.to_dtype(DType::F32).unwrap().detach();
     let camera = MatrixCamera { view_from_world: narrow.to(&device).unwrap(), ..camera };
     let words = project(&there, &camera, &ProjectOptions::default()).unwrap_err().to_string();

@@ -174,6 +174,37 @@ fn both_renderers_draw_the_same_figure() {
     }
 }
 
+#[test]
+fn a_picture_is_a_tensor_that_stays_on_its_device() {
+    let scene = Scene::figure();
+    let device = match monotile::Device::open("gpu") {
+        Ok(device) => device,
+        Err(error) if std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1") => panic!("{error}"),
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    let mut renderer = gpu::GpuRenderer::on(&device, &scene).unwrap();
+    let pose = Pose::rest(&scene);
+    let framing = Framing::new(&scene, [pose.clone()]).unwrap();
+    for size in [[64, 48], [37, 61], [300, 20]] {
+        let shot = framing.shot(&Orbit::default(), size).unwrap();
+        let tensor = renderer.draw_tensor(&pose, &shot).unwrap();
+        assert_eq!((tensor.device(), tensor.shape()), (device.clone(), &[size[1], size[0], 4][..]));
+        let read = renderer.draw(&pose, &shot).unwrap();
+        let expected: Vec<f32> = read.rgba.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        let bytes: Vec<u8> = tensor.to_vec::<f32>().unwrap().iter().map(|x| (x * 255.0).round() as u8).collect();
+        assert!(bytes == read.rgba, "{size:?}");
+        // It goes on there: a mean of both.
+        let half = tensor.add(monotile::Tensor::from_vec(expected, tensor.shape()).unwrap().to(&device).unwrap()).unwrap();
+        let off = half.mul(0.5).unwrap().sub(&tensor).unwrap().abs().unwrap().max(&[], false).unwrap();
+        assert!(off.to_f64_vec().unwrap()[0] < 1e-6);
+    }
+    let shot = framing.shot(&Orbit::default(), [8, 8]).unwrap();
+    let words = gpu::GpuRenderer::new(&scene).unwrap().draw_tensor(&pose, &shot).unwrap_err().to_string();
+    assert!(words.contains("make it by GpuRenderer::on"), "{words}");
+    let words = gpu::GpuRenderer::on(&monotile::Device::cpu(), &scene).unwrap_err().to_string();
+    assert!(words.contains("the cpu draws by `raster`"), "{words}");
+}
+
 /// The figure's edges in perspective, and lines and points with and without normals.
 #[test]
 fn both_renderers_draw_the_same_strokes() {

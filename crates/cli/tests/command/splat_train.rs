@@ -73,6 +73,19 @@ fn a_run_leaves_a_scene_and_how_it_came_to_be_with_the_same_bytes_again() {
     );
     train(at, &["-o", "ball.ply", "--resume"]).succeeds();
     assert!(file("ball.ply") == file("again.ply"));
+    // On an adapter, where one is there.
+    let listed: serde_json::Value = serde_json::from_str(&monotile(at, &["devices", "--json"]).stdout).unwrap();
+    if listed["adapters"].as_array().unwrap().is_empty() {
+        println!("skipped: no adapter");
+    } else {
+        let told = train(at, &["-o", "there.ply", "--device", "gpu"]);
+        assert!(told.stderr.contains("device    ") && told.stderr.contains(" on "), "{}", told.stderr);
+        told.succeeds();
+        train(at, &["-o", "there_again.ply", "--device", "gpu"]).succeeds();
+        assert!(file("there.ply") == file("there_again.ply"));
+    }
+    let refused = train(at, &["-o", "nowhere.ply", "--device", "no such adapter"]);
+    assert!(refused.status == Some(1) && refused.stderr.contains("device: "), "{}", refused.stderr);
     let other = train(at, &["-o", "ball.ply", "--resume", "--seed", "3"]);
     assert!(other.status == Some(1) && other.stderr.contains("the run was begun with other options"), "{}", other.stderr);
 }

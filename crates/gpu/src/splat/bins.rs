@@ -5,12 +5,12 @@
 
 use monotile_kernels::splat::BlendRule;
 
-use super::sort::{running_sums, sorted, taken};
 use super::{GpuScreenSplats, Parameters, RECORD, SIDE, THREADS, in_rows, take};
 use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
 use crate::operand::GpuOperand;
 use crate::pool::GpuBlock;
+use crate::radix::{running_sums, sorted, taken};
 use crate::stream::GpuStream;
 
 /// What refusals are of.

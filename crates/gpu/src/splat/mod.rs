@@ -7,10 +7,10 @@
 //! | `project`, `unproject` | splats on the screen, and the gradient, the camera's too |
 //! | `harmonics` | colours seen from a direction, and the gradient |
 //! | `bins` | a range of slots for each splat, in the order of depth; a list of slots for each tile |
-//! | `sort` | running sums of integers, and integers sorted by digits of eight bits, equal ones in their order |
 //! | `blend`, `unblend` | a workgroup a tile of 16 x 16 pixels; the walk again, which leaves a record of sums in each slot |
 //! | `gather` | the slots of a splat, added in their order |
 //! | `plan` | the kernels of a picture as a list, for a page that walks it |
+//! | `walk` | a step at random, with the processor's random bits |
 //!
 //! Every number has one writer, and integers alone are added in any order, so that the same adapter gives the same bits.
 
@@ -20,9 +20,9 @@ mod gather;
 mod harmonics;
 mod plan;
 mod project;
-mod sort;
 mod unblend;
 mod unproject;
+mod walk;
 
 use monotile_kernels::shape::count;
 use monotile_kernels::splat::stated;
@@ -35,6 +35,7 @@ pub use self::plan::{PlanKernel, PlanPass, PlanSize, PlanWord, SplatPlan};
 pub use self::project::project_splats;
 pub use self::unblend::blend_splats_backward;
 pub use self::unproject::project_splats_backward;
+pub use self::walk::{GpuWalk, walk_splats};
 use crate::accurate::functions_for;
 use crate::elementwise::copy;
 use crate::error::{GpuError, GpuResult};
@@ -55,11 +56,6 @@ const PIXELS: usize = SIDE * SIDE;
 const FEATURES: usize = 4;
 /// Numbers of a splat that tiles read: x, y, a/2, b, c/2, the opacity, the reach and the depth.
 const RECORD: usize = 8;
-/// Threads of a workgroup that sorts, and digits.
-const DIGITS: usize = 256;
-/// Numbers of a group: of a running sum, and of a pass of a sort.
-const SUMMED: usize = 4 * DIGITS;
-const SORTED: usize = 8 * DIGITS;
 /// Numbers of a slot: six moments and the features' sums.
 const SUMS: usize = 6 + FEATURES;
 
@@ -160,19 +156,19 @@ fn each_in_rows<const K: usize>(
 }
 
 /// A block of so many words that is in no buffer of these.
-fn take(stream: &GpuStream, sizes: &[usize], beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
+pub(crate) fn take(stream: &GpuStream, sizes: &[usize], beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
     stream.pool().take((count(sizes) as u64).saturating_mul(4), beside)
 }
 
 /// Parameters of a kernel, each with the name of the function that gives it.
 #[derive(Debug, Default)]
-struct Parameters {
+pub(crate) struct Parameters {
     names: Vec<(&'static str, &'static str)>,
-    words: Vec<u32>,
+    pub(crate) words: Vec<u32>,
 }
 
 impl Parameters {
-    fn count(mut self, name: &'static str, x: usize) -> Self {
+    pub(crate) fn count(mut self, name: &'static str, x: usize) -> Self {
         self.names.push((name, "u32"));
         self.words.push(x as u32);
         self
@@ -207,7 +203,13 @@ impl Parameters {
     }
 
     /// The text of a kernel over them.
-    fn text(&self, threads: usize, inputs: &[&'static str], outputs: &[&'static str], [globals, body]: [&str; 2]) -> KernelText {
+    pub(crate) fn text(
+        &self,
+        threads: usize,
+        inputs: &[&'static str],
+        outputs: &[&'static str],
+        [globals, body]: [&str; 2],
+    ) -> KernelText {
         let own = format!("{}{}{globals}", constants(), self.functions());
         KernelText {
             inputs: inputs.to_vec(),

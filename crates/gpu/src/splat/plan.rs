@@ -5,9 +5,11 @@
 
 use monotile_kernels::splat::{BlendRule, ProjectRule};
 
-use super::sort::{digits_text, groups_text, move_text, sort_parameters, sums_parameters, sums_text, take_text};
-use super::{DIGITS, FEATURES, Parameters, RECORD, SIDE, SORTED, SUMMED, THREADS, bins, blend, harmonics, project, projection};
+use super::{FEATURES, Parameters, RECORD, SIDE, THREADS, bins, blend, harmonics, project, projection};
 use crate::kernel::KernelText;
+use crate::radix::{
+    DIGITS, SORTED, SUMMED, digits_text, groups_text, move_text, sort_parameters, sums_parameters, sums_text, take_text,
+};
 
 /// The most pairs of a splat and a tile that a plan counts on.
 const MOST_PAIRS: usize = 1 << 25;
@@ -205,7 +207,7 @@ impl Planner {
         self.passes.push(PlanPass { kernel, buffers: buffers.to_vec(), words, groups });
     }
 
-    /// As [`super::sort::running_sums`], of at most `most` numbers.
+    /// As [`crate::radix::running_sums`], of at most `most` numbers.
     fn running_sums(&mut self, x: usize, size: PlanSize, most: usize) -> [usize; 2] {
         let groups = size.clone().per(SUMMED);
         let (sums, totals) = (self.buffer(size.clone()), self.buffer(groups.clone()));
@@ -220,7 +222,7 @@ impl Planner {
         [result, total]
     }
 
-    /// As [`super::sort::sorted`]: as many numbers as `numbers` says, with room for `size`, which is at most `most`.
+    /// As [`crate::radix::sorted`]: as many numbers as `numbers` says, with room for `size`, which is at most `most`.
     fn sorted(&mut self, keys: usize, size: &PlanSize, most: usize, (bits, numbers): (usize, &PlanWord)) -> [usize; 2] {
         let groups = size.clone().per(SORTED);
         let table = groups.clone().times(DIGITS);

@@ -201,3 +201,24 @@ fn what_the_device_refuses_is_told_at_the_next_flush_and_once() {
         stream.flush().unwrap();
     }
 }
+
+/// Blocks of the largest size until the device has no more; nothing is written to them. Run with `--ignored`: it asks for all memory that there is.
+#[test]
+#[ignore = "takes all memory of the device"]
+fn what_does_not_fit_is_refused_with_its_size() {
+    for (label, stream) in streams() {
+        let most = stream.gpu().capabilities().binding_bytes.min(1 << 30) / 256 * 256;
+        let mut blocks = Vec::new();
+        let refused = loop {
+            match stream.pool().take(most, &[]) {
+                Ok(block) if blocks.len() < 1000 => blocks.push(block),
+                Ok(_) => return eprintln!("{label} gives as much as it is asked for"),
+                Err(error) => break error,
+            }
+        };
+        println!("{label}: after {} blocks: {refused}", blocks.len());
+        assert!(refused.kind == GpuErrorKind::Memory && refused.message.contains("has no memory for"), "{refused}");
+        drop(blocks);
+        assert!(stream.pool().take(most, &[]).is_ok(), "{label}");
+    }
+}

@@ -22,7 +22,7 @@ pub fn distances(op: &str, metric: Metric, x: &Tensor, y: &Tensor) -> Result<Ten
         all(sizes(x, y), metric, x.elements(), y.elements(), &mut out);
         Ok(out.tensor())
     }
-    real!(op, [x, y], run(op, metric, x, y))
+    real!(op, [x, y], run(op, metric, x, y) => distances(metric, x, y))
 }
 
 /// What the gradient by x sums: weights w `(…, m, q)` times the slopes of the metric; `kept` are the distances, where the metric reads them.
@@ -41,7 +41,7 @@ pub fn weighted(op: &str, metric: Metric, [x, y]: [&Tensor; 2], w: &Tensor, kept
         weighted_differences(sizes(x, y), metric, x.elements(), y.elements(), w.elements(), kept, &mut out);
         Ok(out.tensor())
     }
-    real!(op, [x, y, w], run(op, metric, [x, y], w, kept))
+    real!(op, [x, y, w], run(op, metric, [x, y], w, kept) => weighted(metric, [x, y], w, kept))
 }
 
 fn sizes(x: &Tensor, y: &Tensor) -> PairDims {

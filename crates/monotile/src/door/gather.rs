@@ -283,7 +283,7 @@ pub fn sample(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<T
         pictures::sample(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), &mut out);
         Ok(out.tensor())
     }
-    real!(op, [x, grid], run(op, rule, x, grid))
+    real!(op, [x, grid], run(op, rule, x, grid) => sample(rule, x, grid))
 }
 
 /// The gradient of the pictures, of this shape, for cotangents g of the samples.
@@ -295,7 +295,7 @@ pub fn picture_gradient(op: &str, rule: SampleRule, shape: &[usize], grid: &Tens
         pictures::sample_picture_gradient(sample_dims(shape, grid), rule, grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())
     }
-    real!(op, [g, grid], run(op, rule, shape, grid, g))
+    real!(op, [g, grid], run(op, rule, shape, grid, g) => picture_gradient(rule, shape, grid, g))
 }
 
 /// The gradient of the grid for cotangents g of the samples.
@@ -307,10 +307,10 @@ pub fn grid_gradient(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &
         pictures::sample_grid_gradient(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())
     }
-    real!(op, [g, x, grid], run(op, rule, x, grid, g))
+    real!(op, [g, x, grid], run(op, rule, x, grid, g) => grid_gradient(rule, x, grid, g))
 }
 
-fn sample_dims(pictures: &[usize], grid: &Tensor) -> SampleDims {
+pub(super) fn sample_dims(pictures: &[usize], grid: &Tensor) -> SampleDims {
     let &[batch, channels, height, width] = pictures else { unreachable!("the operation checked the rank") };
     SampleDims { batch, channels, height, width, points: count(&grid.shape()[1..grid.rank() - 1]) }
 }

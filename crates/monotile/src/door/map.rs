@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 #[cfg(feature = "gpu")]
 use super::{OperandPlace, place};
-use super::{on_cpu, real, stored, widened};
+use super::{real, stored, widened};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -132,13 +132,16 @@ pub fn binary_f64(op: &str, a: &Tensor, b: &Tensor, f: fn(f64, f64) -> f64) -> R
         elementwise::binary(a.elements_view::<T>(), b.elements_view::<T>(), &mut out, f);
         Ok(out.tensor())
     }
-    real!(op, [a, b], run(op, a, b, f))
+    real!(op, [a, b], run(op, a, b, f) => division(a, b))
 }
 
 /// A function of two integers.
 #[track_caller]
 pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Result<Tensor> {
-    on_cpu(op, &[a, b])?;
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[a, b])? {
+        return gpu.of_integers(a, b);
+    }
     let mut out = UninitTensor::<i64>::like(op, a)?;
     elementwise::binary(a.elements_view::<i64>(), b.elements_view::<i64>(), &mut out, f);
     Ok(out.tensor())
@@ -147,7 +150,10 @@ pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Res
 /// A function of two integers that has no value for some; `None` where it met such a pair.
 #[track_caller]
 pub fn partial_integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> Option<i64>) -> Result<Option<Tensor>> {
-    on_cpu(op, &[a, b])?;
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[a, b])? {
+        return gpu.of_integers(a, b).map(Some);
+    }
     let mut out = UninitTensor::<i64>::like(op, a)?;
     let met = AtomicBool::new(false);
     let defined = |a, b| {

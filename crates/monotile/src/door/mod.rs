@@ -201,10 +201,11 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 41] = [
+    const READS: [(&str, &str); 42] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
         ("door/gpu/gather.rs", "indices that came from the host, which sorts them for a gradient"),
+        ("door/gpu/order.rs", "how many elements are true or differ, and the ends of integers: the size of a result"),
         ("door/gpu/rowwise.rs", "targets that came from the host, whether they are classes, and how many count"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
         ("door/sort.rs", "how many elements are true or differ, and the largest of integers: the size of a result"),

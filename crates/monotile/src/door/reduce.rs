@@ -174,7 +174,10 @@ pub fn scan_extrema(op: &str, x: &Tensor, axis: usize, largest: bool) -> Result<
         kernel(x.elements(), n, inner, &mut values, &mut places)?;
         Ok((values.tensor(), places.tensor()))
     }
-    on_cpu(op, &[x])?;
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.scan_extrema(x, axis, largest);
+    }
     match (x.dtype(), largest) {
         (DType::I64, true) => run::<i64>(op, x, axis, scan::cumulative_max_i64),
         (DType::I64, false) => run::<i64>(op, x, axis, scan::cumulative_min_i64),

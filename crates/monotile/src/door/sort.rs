@@ -7,7 +7,8 @@ use monotile_kernels::buffer::OutOfMemory;
 use monotile_kernels::real::{BoolByte, Real};
 use monotile_kernels::sort::{self as kernel, Distinct, SortKey};
 
-use super::{on_cpu, real, widened};
+use super::{OperandPlace, place};
+use super::{real, widened};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -22,6 +23,10 @@ pub fn sort(op: &str, x: &Tensor, descending: bool) -> Result<(Tensor, Tensor)> 
         kernel::sort::<T>(x.elements(), x.dim(-1), descending, Some(&mut values), &mut places)?;
         Ok((values.tensor(), places.tensor()))
     }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.sort(x, descending);
+    }
     let wide = &x.widened(op)?;
     let (values, places) = widened!(op, [wide], run(op, wide, descending))?;
     Ok((values.to_dtype(x.dtype())?, places))
@@ -32,6 +37,10 @@ pub fn sort(op: &str, x: &Tensor, descending: bool) -> Result<(Tensor, Tensor)> 
 pub fn argsort(op: &str, x: &Tensor, descending: bool) -> Result<Tensor> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, descending: bool, places: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
         kernel::sort::<T>(x.elements(), x.dim(-1), descending, None, places)
+    }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.argsort(x, descending);
     }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::like(op, x)?);
     widened!(op, [x], run(x, descending, &mut places))?;
@@ -48,6 +57,10 @@ pub fn smallest(op: &str, x: &Tensor, k: usize, largest: bool) -> Result<Tensor>
         places: &mut [i64],
     ) -> std::result::Result<(), OutOfMemory> {
         kernel::smallest::<T>(x.elements(), [x.dim(-1), k], largest, places)
+    }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.smallest(x, k, largest);
     }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, k))?);
     widened!(op, [x], run(x, k, largest, &mut places))?;
@@ -66,6 +79,10 @@ pub fn of_ranks(op: &str, x: &Tensor, ranks: &[usize], nan_for_all: bool) -> Res
     ) -> std::result::Result<(), OutOfMemory> {
         kernel::of_ranks::<T>(x.elements(), x.dim(-1), ranks, nan_for_all, places)
     }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.of_ranks(x, ranks, nan_for_all);
+    }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, ranks.len()))?);
     widened!(op, [x], run(x, ranks, nan_for_all, &mut places))?;
     Ok(places.tensor())
@@ -77,6 +94,10 @@ pub fn mode(op: &str, x: &Tensor) -> Result<Tensor> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, places: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
         kernel::mode::<T>(x.elements(), x.dim(-1), places)
     }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.mode(x, &with_last(x, 1));
+    }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, 1))?);
     widened!(op, [x], run(x, &mut places))?;
     Ok(places.tensor())
@@ -87,6 +108,10 @@ pub fn mode(op: &str, x: &Tensor) -> Result<Tensor> {
 pub fn unique(op: &str, x: &Tensor) -> Result<[Tensor; 3]> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, inverse: &mut [i64]) -> std::result::Result<Distinct, OutOfMemory> {
         kernel::unique::<T>(x.elements(), inverse)
+    }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.unique(x);
     }
     let (x, mut inverse) = (&x.widened(op)?, UninitTensor::like(op, x)?);
     let Distinct { first, counts } = widened!(op, [x], run(x, &mut inverse))?;
@@ -101,6 +126,10 @@ pub fn search(op: &str, sorted: &Tensor, x: &Tensor, right: bool) -> Result<Tens
         let m = if sorted.rank() == 1 { x.len() } else { x.dim(-1) };
         kernel::search::<T>(sorted.elements(), sorted.dim(-1), x.elements(), m, right, places);
     }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[sorted, x])? {
+        return gpu.search(sorted, x, right);
+    }
     let (sorted, x, mut places) = (&sorted.widened(op)?, &x.widened(op)?, UninitTensor::like(op, x)?);
     widened!(op, [x, sorted], run(sorted, x, right, &mut places));
     Ok(places.tensor())
@@ -109,14 +138,20 @@ pub fn search(op: &str, sorted: &Tensor, x: &Tensor, right: bool) -> Result<Tens
 /// The least and the largest of i64.
 #[track_caller]
 pub fn extent(op: &str, x: &Tensor) -> Result<Option<(i64, i64)>> {
-    on_cpu(op, &[x])?;
-    Ok(kernel::extent(x.elements()))
+    match place(op, &[x])? {
+        OperandPlace::Cpu => Ok(kernel::extent(x.elements())),
+        #[cfg(feature = "gpu")]
+        OperandPlace::Gpu(gpu) => gpu.extent(x),
+    }
 }
 
 /// How often each of 0 … size − 1 occurs among i64, which are all of these.
 #[track_caller]
 pub fn bincount(op: &str, x: &Tensor, size: usize) -> Result<Tensor> {
-    on_cpu(op, &[x])?;
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
+        return gpu.bincount(x, size);
+    }
     let mut counts = UninitTensor::new(op, &[size])?;
     kernel::count(x.elements(), &mut counts)?;
     Ok(counts.tensor())
@@ -137,6 +172,10 @@ pub fn histogram(op: &str, x: &Tensor, edges: &Tensor) -> Result<Tensor> {
     fn run<T: StorageElement + Real>(x: &Tensor, edges: &Tensor, counts: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
         kernel::histogram::<T>(x.elements(), edges.elements(), counts)
     }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, edges])? {
+        return gpu.histogram(x, edges);
+    }
     let mut counts = UninitTensor::new(op, &[edges.len() - 1])?;
     real!(op, [x, edges], run(x, edges, &mut counts))?;
     Ok(counts.tensor())
@@ -145,7 +184,10 @@ pub fn histogram(op: &str, x: &Tensor, edges: &Tensor) -> Result<Tensor> {
 /// The places in row-major order of the elements of a mask that are true.
 #[track_caller]
 pub fn nonzero(op: &str, mask: &Tensor) -> Result<Tensor> {
-    on_cpu(op, &[mask])?;
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[mask])? {
+        return gpu.nonzero(mask);
+    }
     let bytes = mask.elements::<BoolByte>();
     let mut places = UninitTensor::new(op, &[kernel::count_set(bytes)])?;
     kernel::places(bytes, &mut places)?;
@@ -155,6 +197,10 @@ pub fn nonzero(op: &str, mask: &Tensor) -> Result<Tensor> {
 /// The indices along each dimension of a tensor of such places in it.
 #[track_caller]
 pub fn coordinates(op: &str, places: &Tensor, of: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[places])? {
+        return gpu.coordinates(places, of);
+    }
     let mut out = UninitTensor::new(op, &[places.len(), of.rank()])?;
     kernel::coordinates(places.elements(), &of.layout().shape, &mut out);
     Ok(out.tensor())

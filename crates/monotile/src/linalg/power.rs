@@ -107,9 +107,10 @@ pub fn expm(a: &Tensor) -> Result<Tensor> {
         let shape: Vec<usize> = batch(&a).iter().copied().chain([1, 1]).collect();
         Tensor::from_vec(halvings.iter().map(|&s| f(s)).collect(), &shape)
     };
-    let a = a.mul(&each(&|s| 0.5_f64.powi(s))?.to_dtype(a.dtype())?)?;
+    let there = a.device();
+    let a = a.mul(&each(&|s| 0.5_f64.powi(s))?.to_dtype(a.dtype())?.to(&there)?)?;
 
-    let identity = Tensor::eye(n, a.dtype())?;
+    let identity = Tensor::eye(n, a.dtype())?.to(&there)?;
     let a2 = a.matmul(&a)?;
     let a4 = a2.matmul(&a2)?;
     let a6 = a4.matmul(&a2)?;
@@ -122,7 +123,7 @@ pub fn expm(a: &Tensor) -> Result<Tensor> {
     for step in 0..halvings.iter().copied().max().unwrap_or(0) {
         let squared = power.matmul(&power)?;
         let unfinished = each(&|s| f64::from(s > step))?.ne(Tensor::scalar_as(0.0, DType::F64))?;
-        power = unfinished.where_(&squared, &power)?;
+        power = unfinished.to(&there)?.where_(&squared, &power)?;
     }
     Ok(power)
 }

@@ -42,7 +42,7 @@ pub struct Qr {
 ///
 /// # Errors
 /// If `a` is no matrix, or of integers. A gradient of dependent columns is refused as `Singular`, naming the column. On a
-/// GPU nothing is read back, and no gradient refused. Matrices are at most 32 x 32 there, and Q of more rows than columns is not full.
+/// GPU nothing is read back, and no gradient refused. Matrices are at most 32 x 32 there.
 ///
 /// # Cost
 /// About 4 m n k − 2 k²(m + n) + 4/3 k³ operations a matrix, most of them in matrix products.

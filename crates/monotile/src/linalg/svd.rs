@@ -41,7 +41,7 @@ pub struct Svd {
 ///
 /// # Errors
 /// If `a` is no matrix, or of integers; `NotConverged`, naming the matrix. On a GPU nothing is read back: where values are equal, or 0, the
-/// gradient is infinite or NaN there. Matrices are at most 32 x 32 there, and full factors of square matrices alone.
+/// gradient is infinite or NaN there. Matrices are at most 32 x 32 there.
 ///
 /// # Cost
 /// About 4 m n k + 22 k³ operations a matrix.

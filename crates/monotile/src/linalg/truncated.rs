@@ -166,7 +166,7 @@ fn ranks(s: &Tensor, keep: Truncation) -> Result<Vec<usize>> {
 fn kept(s: &Tensor, ranks: &[usize]) -> Result<Tensor> {
     let k = s.dim(-1);
     let marks = (0..ranks.len() * k).map(|at| f64::from(at % k < ranks[at / k]));
-    Tensor::from_vec(marks.collect(), s.shape())?.to_dtype(s.dtype())
+    Tensor::from_vec(marks.collect(), s.shape())?.to_dtype(s.dtype())?.to(&s.device())
 }
 
 struct TruncatedGradient {

@@ -72,7 +72,7 @@ impl Tensor {
             let first = choice[k] + 1;
             choice[k..].iter_mut().enumerate().for_each(|(j, i)| *i = if replacement { first } else { first + j });
         }
-        self.index_select(0, &Tensor::from_vec(indices, [shape.elements()])?)?.reshape([rows, r])
+        self.index_select(0, &Tensor::from_vec(indices, [shape.elements()])?.to(&self.device())?)?.reshape([rows, r])
     }
 
     /// The powers of each element along a new last axis: x⁰, …, xᶜ⁻¹ for `columns` c if `increasing`, and in the opposite order if not, as in NumPy.

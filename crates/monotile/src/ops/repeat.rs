@@ -6,7 +6,7 @@ use super::cat::borrowed;
 use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::{DType, Device, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -153,7 +153,7 @@ fn interleaved(x: &Tensor, repeats: OperandValue<'_>, axis: isize) -> Result<Ten
     let size = x.shape()[d];
     let counts = match repeats {
         OperandValue::Tensor(counts) if counts.dtype().is_integer() && counts.shape() == [size] => {
-            counts.to_dtype(DType::I64)?.to_vec::<i64>()?
+            counts.to(&Device::cpu())?.to_dtype(DType::I64)?.to_vec::<i64>()?
         }
         OperandValue::Integer(n) if n >= 0 => {
             let times = usize::try_from(n).unwrap_or(usize::MAX);

@@ -15,7 +15,9 @@ mod gltf;
 mod packed;
 mod ply;
 mod ply_header;
+mod ply_rows;
 mod read;
+mod rows;
 #[cfg(feature = "formats")]
 mod sog;
 #[cfg(feature = "formats")]
@@ -34,6 +36,7 @@ use read::ReadSplats;
 
 use crate::project::ProjectOptions;
 use crate::splats::Splats;
+use crate::up::UpAxis;
 
 /// How files of splats are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,6 +71,12 @@ impl SplatFileInfo {
         let mip = self.comments.iter().any(|comment| says_mip(comment));
         let blur = if mip { ProjectOptions::mip().blur } else { default.blur };
         ProjectOptions { antialiased: self.antialiased, blur, ..default }
+    }
+
+    /// The axis that points up: that of the format, but z where a comment says so, as nerfstudio's exporter writes it.
+    pub fn up(&self) -> UpAxis {
+        let says_z = |comment: &String| comment.eq_ignore_ascii_case("Vertical Axis: z");
+        if self.comments.iter().any(says_z) { UpAxis::Z } else { UpAxis::of(self.frame) }
     }
 }
 

@@ -83,7 +83,7 @@ impl SplatTrainer {
     fn pair(&mut self, view: &LoadedView, twist: &[f64; 6]) -> Result<[Vec<f32>; 2]> {
         let background = self.options.background.measured();
         let camera = view.camera_rows(&self.rule.project, Some((twist, self.region.center)))?;
-        let (seen, _) = self.pass.draw(&self.cloud, &camera.numbers, &self.rule, [view.width, view.height])?;
+        let seen = self.scene.draw(&camera.numbers, &self.rule, [view.width, view.height])?;
         let found = seen.chunks_exact(SEEN).flat_map(|seen| over(seen, background).map(|x| x.clamp(0.0, 1.0))).collect();
         let straight = |rgba: &[f32]| -> [f32; 3] { std::array::from_fn(|k| rgba[k] * rgba[3] + (1.0 - rgba[3]) * background[k]) };
         Ok([found, view.rgba.chunks_exact(4).flat_map(straight).collect()])
@@ -97,7 +97,7 @@ impl SplatTrainer {
         for step in 0..POSE_STEPS {
             let camera = view.camera_rows(&self.rule.project, Some((&twist, self.region.center)))?;
             let objective = &self.options.objective;
-            let report = self.pass.run(&self.cloud, &camera.numbers, (&self.rule, objective), &target, self.region.extent)?;
+            let report = self.scene.run(&camera.numbers, (&self.rule, objective), &target, self.region.extent, true)?;
             let Some(gradient) = camera.twist_gradient(&report.camera)? else { break };
             let turn = rate.at(step as f64, POSE_STEPS as f64);
             let shift = turn * self.region.extent;

@@ -8,6 +8,8 @@
 //! | `population` | which changes there are: MCMC with a budget, or densification |
 //! | `objective` | the loss as a sum of terms |
 //! | `pass` | a picture and its gradients by kernels, without the tape |
+//! | `learned` | where a scene is learned: here, or on a GPU |
+//! | `resident` | the columns and the pass on a GPU |
 //! | `plan` | what a run takes, told beforehand |
 //! | `schedule` | learning rates |
 //! | `random` | numbers by seed, step and row |
@@ -23,6 +25,7 @@ mod cameras;
 mod cloud;
 mod evaluate;
 mod initial;
+mod learned;
 mod neighbors;
 mod objective;
 mod options;
@@ -30,6 +33,10 @@ mod pass;
 mod plan;
 mod population;
 mod random;
+#[cfg(feature = "gpu")]
+mod resident;
+#[cfg(all(test, feature = "gpu"))]
+mod resident_tests;
 mod run;
 mod schedule;
 mod state;
@@ -37,16 +44,15 @@ mod state;
 mod tests;
 mod views;
 
-use monotile::{Error, Result};
+use monotile::{Device, Error, Result};
 use monotile_kernels::adam::{AdamColumns, AdamRule, adam};
 
 use crate::capture::{Capture, CaptureSplit};
 use crate::splats::Splats;
 
-use cloud::Cloud;
+use learned::LearnedSplats;
 use objective::{SEEN, TargetPicture};
-use pass::{DrawRule, Pass};
-use population::ScreenMotion;
+use pass::DrawRule;
 use random::{Purpose, RandomDraws};
 use views::{LoadedView, Region, ViewCone};
 
@@ -102,37 +108,38 @@ const NO_MAP: [f64; 12] = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0
 pub struct SplatStep {
     /// How many steps are done.
     pub number: u64,
-    /// The loss of the view that it took, before the step.
+    /// The loss of the view that it took, before the step. On a GPU it is read with every tenth step, and is the mean of these; in between it is the last one that was read.
     pub loss: SplatLoss,
+    /// Of how many steps `loss` is the mean; 0 if it was not read.
+    pub measured: usize,
     /// How many splats there are now.
     pub splats: usize,
-    /// How many of them the view saw.
+    /// How many of them the view saw; 0 on a GPU, which would wait to count them.
     pub visible: usize,
-    /// Pairs of a splat and a tile of 8 x 8 pixels.
+    /// Pairs of a splat and a tile of 8 x 8 pixels, or of 16 x 16 on a GPU.
     pub pairs: usize,
 }
 
 /// A scene that is being learned.
 pub struct SplatTrainer {
     options: SplatTrainOptions,
+    plan: SplatTrainPlan,
     rule: DrawRule,
     views: Vec<LoadedView>,
     held_out: Vec<LoadedView>,
     region: Region,
-    cloud: Cloud,
+    scene: LearnedSplats,
     step: u64,
-    gradients: ScreenMotion,
     twists: ViewNumbers,
     maps: ViewNumbers,
     /// Steps that each view had.
     visits: Vec<f64>,
-    pass: Pass,
     epoch: Option<(u64, Vec<usize>)>,
 }
 
 impl std::fmt::Debug for SplatTrainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SplatTrainer({} views, {} splats, {} steps)", self.views.len(), self.cloud.len(), self.step)
+        write!(f, "SplatTrainer({} views, {} splats, {} steps)", self.views.len(), self.scene.len(), self.step)
     }
 }
 
@@ -146,14 +153,16 @@ impl SplatTrainer {
         options.check()?;
         let plan = SplatTrainPlan::new(capture, &options);
         plan.check(&options)?;
-        let of = |split: CaptureSplit| capture.of(split).map(LoadedView::read).collect::<Result<Vec<_>>>();
-        let views = of(CaptureSplit::Train)?;
+        let of = |split: CaptureSplit, first: usize| {
+            capture.of(split).enumerate().map(|(k, view)| LoadedView::read(view, first + k)).collect::<Result<Vec<_>>>()
+        };
+        let views = of(CaptureSplit::Train, 0)?;
         if views.is_empty() {
             return Err(Error::value("splat train: the capture has no views to train on; those held out are not learned from"));
         }
-        let mut held_out = of(CaptureSplit::Test)?;
+        let mut held_out = of(CaptureSplit::Test, views.len())?;
         if held_out.is_empty() {
-            held_out = of(CaptureSplit::Validation)?;
+            held_out = of(CaptureSplit::Validation, views.len())?;
         }
         let sights = views.iter().map(LoadedView::sight).collect::<Result<Vec<ViewCone>>>()?;
         let region = Region::of(&sights);
@@ -171,15 +180,14 @@ impl SplatTrainer {
         let rule = DrawRule { project: options.project.clone(), ..DrawRule::default() };
         let count = views.len();
         Ok(Self {
+            plan,
             rule,
             region,
-            cloud,
+            scene: LearnedSplats::new(cloud),
             step: 0,
-            gradients: ScreenMotion::default(),
             twists: ViewNumbers::new(vec![0.0; 6 * count]),
             maps: ViewNumbers::new(NO_MAP.repeat(count)),
             visits: vec![0.0; count],
-            pass: Pass::default(),
             epoch: None,
             views,
             held_out,
@@ -197,9 +205,22 @@ impl SplatTrainer {
         self.step
     }
 
+    /// The same run on a device: columns, averages and pictures are there, and steps read next to nothing.
+    ///
+    /// The same adapter makes the same bits again. Its losses differ from the processor's by what f32 rounds; a run goes on on another device than it began.
+    ///
+    /// # Errors
+    /// If the plan of the run is beyond a limit of the device, or it has no memory for the columns.
+    #[track_caller]
+    pub fn to(mut self, device: &Device) -> Result<Self> {
+        self.plan.check_on(device)?;
+        self.scene = self.scene.to(device)?;
+        Ok(self)
+    }
+
     /// How many splats there are.
     pub fn splat_count(&self) -> usize {
-        self.cloud.len()
+        self.scene.len()
     }
 
     /// How many views are learned from, and how many are held out.
@@ -210,7 +231,7 @@ impl SplatTrainer {
     /// The scene as it is now.
     #[track_caller]
     pub fn splats(&self) -> Result<Splats> {
-        self.cloud.splats()
+        self.scene.read()?.splats()
     }
 
     /// The next step, of those that the options say.
@@ -227,9 +248,7 @@ impl SplatTrainer {
     pub fn step_at(&mut self, progress: f64) -> Result<SplatStep> {
         let at = self.next_view();
         let coefficients = self.coefficients();
-        if self.cloud.coefficients() < coefficients {
-            self.cloud.widen(coefficients);
-        }
+        self.scene.widen(coefficients)?;
         let seed = self.options.seed;
         let (view, step) = (&self.views[at], self.step);
         let refines = self.options.poses == PoseTraining::Refine;
@@ -243,10 +262,10 @@ impl SplatTrainer {
         let affine = self.options.appearance == AppearanceTraining::Affine;
         let target = TargetPicture { colors: affine.then(|| map_of(&self.maps.row(at))), ..target_of(view, background) };
         let objective = &self.options.objective;
-        let report = self.pass.run(&self.cloud, &camera.numbers, (&self.rule, objective), &target, self.region.extent)?;
-        if !report.loss.total.is_finite() {
-            let words = format!("splat train: the loss of step {} is not finite any more: lower the learning rates", step + 1);
-            return Err(Error::new(monotile::ErrorKind::NotConverged, words));
+        let report = self.scene.run(&camera.numbers, (&self.rule, objective), &target, self.region.extent, refines)?;
+        let (loss, measured) = self.scene.losses(step + 1, &report, objective)?;
+        if !loss.total.is_finite() {
+            return Err(self.not_finite());
         }
         self.step += 1;
         let rates = &self.options.rates;
@@ -261,7 +280,7 @@ impl SplatTrainer {
         let of =
             [&[means; 3][..], &[rate(&rates.rotations); 4], &[rate(&rates.log_scales); 3], &[rate(&rates.logits)], &of_harmonics];
         let adam = AdamRule { betas: self.options.betas, epsilon: self.options.epsilon, step: self.step };
-        self.cloud.step(adam, self.pass.gradients(), of);
+        self.scene.step(adam, of)?;
         self.visits[at] += 1.0;
         let visit = AdamRule { step: self.visits[at] as u64, ..adam };
         if let Some(gradient) = camera.twist_gradient(&report.camera)? {
@@ -272,37 +291,43 @@ impl SplatTrainer {
             let gradient: [f64; 12] = std::array::from_fn(|k| report.colors[k / 4][k % 4]);
             self.maps.step((at, visit), &gradient, &[rate(&rates.appearance); 12], &NO_MAP);
         }
-        self.change_population(progress, means);
+        self.change_population(progress, means)?;
         let (visible, pairs) = (report.visible, report.pairs);
-        Ok(SplatStep { number: self.step, loss: report.loss, splats: self.cloud.len(), visible, pairs })
+        Ok(SplatStep { number: self.step, loss, measured, splats: self.scene.len(), visible, pairs })
+    }
+
+    fn not_finite(&self) -> Error {
+        let words = format!("splat train: the loss of step {} is not finite any more: lower the learning rates", self.step + 1);
+        Error::new(monotile::ErrorKind::NotConverged, words)
     }
 
     /// What follows a step: splats walk, move, are born and removed.
-    fn change_population(&mut self, progress: f64, rate: f64) {
+    #[track_caller]
+    fn change_population(&mut self, progress: f64, rate: f64) -> Result<()> {
         let (seed, step, most) = (self.options.seed, self.step, self.options.max_splats);
         let due = self.options.strategy.is_due(step, progress);
         let births = RandomDraws::new(seed, step, Purpose::Births);
-        let change = match &self.options.strategy {
+        match &self.options.strategy {
             SplatStrategy::Mcmc(mcmc) => {
                 if mcmc.noise > 0.0 {
-                    mcmc.walk(&mut self.cloud, rate, &RandomDraws::new(seed, step, Purpose::Noise));
+                    self.scene.walk(mcmc, rate, &RandomDraws::new(seed, step, Purpose::Noise))?;
                 }
-                due.then(|| mcmc.change(&self.cloud, most, &births))
+                if due {
+                    self.scene.change(|cloud, _| mcmc.change(cloud, most, &births))?;
+                }
             }
             SplatStrategy::Densify(densify) => {
                 if progress < densify.until {
-                    let [positions, depths] = self.pass.on_screen();
                     let view = self.epoch.as_ref().map_or(0, |(_, order)| order[(step as usize - 1) % order.len()]);
-                    let size = [self.views[view].width, self.views[view].height];
-                    self.gradients.add(positions, depths, size);
+                    self.scene.add_motion([self.views[view].width, self.views[view].height])?;
                 }
-                due.then(|| densify.change(&self.cloud, &self.gradients, (step, self.region.extent), most, &births))
+                if due {
+                    let at = (step, self.region.extent);
+                    self.scene.change(|cloud, motion| densify.change(cloud, motion, at, most, &births))?;
+                }
             }
-        };
-        if let Some(change) = change {
-            self.cloud.apply(&change);
-            self.gradients = ScreenMotion::default();
         }
+        Ok(())
     }
 
     /// The view of the next step: all of them in another order each epoch.
@@ -332,6 +357,7 @@ fn map_of(numbers: &[f64; 12]) -> [[f32; 4]; 3] {
 }
 
 fn target_of(view: &LoadedView, background: [f32; 3]) -> TargetPicture<'_> {
-    let LoadedView { width, height, opaque, .. } = *view;
-    TargetPicture { width, height, rgba: &view.rgba, opaque, mask: view.mask.as_deref(), background, colors: None }
+    let LoadedView { width, height, opaque, number, .. } = *view;
+    let mask = view.mask.as_deref();
+    TargetPicture { width, height, rgba: &view.rgba, opaque, mask, background, colors: None, view: number }
 }

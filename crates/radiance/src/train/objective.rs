@@ -63,6 +63,8 @@ pub(crate) struct TargetPicture<'a> {
     pub background: [f32; 3],
     /// Rows of a map of colours r, g, b, 1.
     pub colors: Option<[[f32; 4]; 3]>,
+    /// Which view of the run it is of.
+    pub view: usize,
 }
 
 /// Numbers of a pixel that was blended: three colours, coverage, depth.
@@ -80,6 +82,14 @@ impl SplatObjective {
             None if l1 == 0.0 && ssim == 0.0 => Err(Error::value("splat train: the weight of l1 or of ssim is above 0")),
             None => Ok(()),
         }
+    }
+
+    /// The mean loss of so many steps from the sums of its terms: l1, ssim, coverage, opacity, scale.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn of_terms(&self, sums: &[f64], steps: usize) -> SplatLoss {
+        let [l1, ssim, coverage, opacity, scale] = [0, 1, 2, 3, 4].map(|k| sums[k] / steps as f64);
+        let total = self.l1 * l1 + self.ssim * ssim + self.coverage * coverage + self.opacity * opacity + self.scale * scale;
+        SplatLoss { total, l1, ssim, coverage, opacity, scale }
     }
 
     /// The terms that a picture has, and their gradient by what was blended, `(height, width, 5)`; by the map of colours it is returned.

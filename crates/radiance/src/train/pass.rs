@@ -76,12 +76,12 @@ fn shapes(cloud: &Cloud) -> SplatShapes<'_, f32> {
 }
 
 impl DrawRule {
-    fn project(&self, [width, height]: [usize; 2]) -> ProjectRule {
+    pub(crate) fn project(&self, [width, height]: [usize; 2]) -> ProjectRule {
         let ProjectOptions { near, blur, antialiased, .. } = self.project;
         ProjectRule { width, height, blur, near, antialiased }
     }
 
-    fn blend(&self, [width, height]: [usize; 2]) -> BlendRule {
+    pub(crate) fn blend(&self, [width, height]: [usize; 2]) -> BlendRule {
         let BlendOptions { least_alpha, most_alpha, least_transmittance } = self.blend;
         BlendRule { width, height, channels: 3, least: least_alpha, most: most_alpha, stop: least_transmittance }
     }

@@ -1,6 +1,8 @@
 //! What a run takes, told beforehand.
 
-use monotile::{Error, ErrorKind, Result};
+use monotile::{Device, Error, ErrorKind, Result};
+#[cfg(feature = "gpu")]
+use monotile::{GpuAccess, Tensor};
 
 use super::SplatTrainOptions;
 use crate::capture::Capture;
@@ -18,6 +20,8 @@ pub struct SplatTrainPlan {
     pub pictures: u64,
     /// Bytes of a few pictures in a step.
     pub step: u64,
+    /// Bytes of the largest block that a GPU has to hold at once: harmonics, records of pairs, or numbers of a picture.
+    pub block: u64,
 }
 
 /// Tiles of a splat that a plan expects.
@@ -39,6 +43,9 @@ impl SplatTrainPlan {
             pairs: count.saturating_mul(TILES * (12 + 64)),
             pictures: sizes().fold(0, |sum, pixels| sum.saturating_add(pixels.saturating_mul(16))),
             step: sizes().max().unwrap_or(0).saturating_mul(4 * (2 * 5 + 4 * 3 + 8 * 3)),
+            block: count
+                .saturating_mul((12 * coefficients).max(TILES * 40))
+                .max(sizes().max().unwrap_or(0).saturating_mul(4 * 4 * 3)),
         }
     }
 
@@ -52,6 +59,29 @@ impl SplatTrainPlan {
         let fixed = self.pictures.saturating_add(self.step);
         let each = (self.scene + self.pairs) / self.splats.max(1) as u64;
         (bytes.saturating_sub(fixed) / each.max(1)) as usize
+    }
+
+    /// Refuses a device whose kernels do not see so large a block.
+    #[track_caller]
+    pub(super) fn check_on(&self, device: &Device) -> Result<()> {
+        #[cfg(feature = "gpu")]
+        {
+            let there = Tensor::from([0.0_f32]).to(device)?;
+            if let Some(gpu) = GpuAccess::of("splat train", &[&there])? {
+                let capabilities = gpu.stream().gpu().capabilities();
+                let most = capabilities.binding_bytes.min(capabilities.buffer_bytes);
+                if self.block > most {
+                    let (splats, needed, name) = (self.splats, self.block.div_ceil(1 << 20), device.name());
+                    let words = format!(
+                        "splat train: {splats} splats, or the largest picture, take a block of {needed} MiB, and {name} holds blocks of at most {} MiB; train fewer splats, scale pictures down, or use the cpu",
+                        most >> 20
+                    );
+                    return Err(Error::new(ErrorKind::Memory, words));
+                }
+            }
+        }
+        let _ = device;
+        Ok(())
     }
 
     #[track_caller]

@@ -54,6 +54,12 @@ impl RandomDraws {
         philox(self.key, [row as u32, self.purpose as u32, self.step as u32, (self.step >> 32) as u32])
     }
 
+    /// The key of Philox, and its counters after the row.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn words(&self) -> ([u32; 2], [u32; 3]) {
+        (self.key, [self.purpose as u32, self.step as u32, (self.step >> 32) as u32])
+    }
+
     /// Two numbers from 0 to below 1.
     pub(crate) fn uniform(&self, row: usize) -> [f64; 2] {
         let [a, b, c, d] = self.bits(row);

@@ -124,7 +124,7 @@ impl SplatTrainer {
     ) -> Result<bool> {
         let Some(found) = self.evaluate(refine)? else { return Ok(false) };
         let refined = found.refined_psnr.map_or(String::new(), |x| format!("{x:.4}"));
-        log.lines.push(format!("{},{seconds:.3},,,,{},{:.4},{:.5},{refined}", self.step, self.cloud.len(), found.psnr, found.ssim));
+        log.lines.push(format!("{},{seconds:.3},,,,{},{:.4},{:.5},{refined}", self.step, self.scene.len(), found.psnr, found.ssim));
         Ok(progress(self, SplatProgress::Evaluated(self.step, found)).is_break())
     }
 }
@@ -134,20 +134,23 @@ struct RunLog {
     path: PathBuf,
     lines: Vec<String>,
     sums: [f64; 3],
+    /// Of how many steps.
+    steps: usize,
 }
 
 impl RunLog {
     fn new(path: PathBuf) -> Self {
-        Self { path, lines: Vec::new(), sums: [0.0; 3] }
+        Self { path, lines: Vec::new(), sums: [0.0; 3], steps: 0 }
     }
 
     fn add(&mut self, step: &SplatStep, seconds: f64) {
         let loss = &step.loss;
-        self.sums.iter_mut().zip([loss.total, loss.l1, loss.ssim]).for_each(|(sum, x)| *sum += x);
+        self.sums.iter_mut().zip([loss.total, loss.l1, loss.ssim]).for_each(|(sum, x)| *sum += step.measured as f64 * x);
+        self.steps += step.measured;
         if step.number.is_multiple_of(LINE) {
-            let [total, l1, ssim] = self.sums.map(|x| x / LINE as f64);
+            let [total, l1, ssim] = self.sums.map(|x| x / self.steps.max(1) as f64);
             self.lines.push(format!("{},{seconds:.3},{total:.6},{l1:.6},{ssim:.6},{},,,", step.number, step.splats));
-            self.sums = [0.0; 3];
+            (self.sums, self.steps) = ([0.0; 3], 0);
         }
     }
 

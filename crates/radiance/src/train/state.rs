@@ -6,7 +6,8 @@ use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{Error, Result, Tensor};
 use monotile_kernels::splat::harmonics::degree;
 
-use super::cloud::{Column, NAMES};
+use super::cloud::{Cloud, Column, NAMES};
+use super::population::ScreenMotion;
 use super::{SplatTrainer, ViewNumbers};
 
 /// The keys of the file's strings.
@@ -19,16 +20,20 @@ impl SplatTrainer {
     /// Saves everything that going on needs to one file, whole or not at all, and how many seconds were spent so far.
     ///
     /// # Errors
-    /// `Io`, if it cannot be written.
+    /// `Io`, if it cannot be written; `NotConverged`, if a loss that a GPU holds is not finite any more.
     #[track_caller]
     pub fn save(&self, path: &Path, seconds: f64) -> Result<()> {
+        if !self.scene.pending_is_finite()? {
+            return Err(self.not_finite());
+        }
+        let (cloud, motion) = (self.scene.read()?, self.scene.motion()?);
         let mut tensors = Vec::new();
-        for (name, column) in NAMES.iter().zip(&self.cloud.columns) {
+        for (name, column) in NAMES.iter().zip(&cloud.columns) {
             for (part, numbers) in [("", &column.values), (".mean", &column.means), (".square", &column.squares)] {
-                tensors.push((format!("{name}{part}"), Tensor::from_slice(numbers, &[self.cloud.len(), column.wide])?));
+                tensors.push((format!("{name}{part}"), Tensor::from_slice(numbers, &[cloud.len(), column.wide])?));
             }
         }
-        for (name, numbers) in [("screen.lengths", &self.gradients.lengths), ("screen.views", &self.gradients.views)] {
+        for (name, numbers) in [("screen.lengths", &motion.lengths), ("screen.views", &motion.views)] {
             tensors.push((name.to_owned(), Tensor::from_slice(numbers, &[numbers.len()])?));
         }
         for (name, of) in [("twists", &self.twists), ("maps", &self.maps)] {
@@ -63,8 +68,7 @@ impl SplatTrainer {
         let numbers = |name: &str| file.tensor(name)?.to_vec::<f32>();
         let count = numbers(NAMES[3])?.len();
         let mut columns: Vec<Column> = Vec::new();
-        for (name, column) in NAMES.iter().zip(&self.cloud.columns) {
-            let mut wide = column.wide;
+        for (name, mut wide) in NAMES.iter().zip([3, 4, 3, 1, 0]) {
             if *name == "harmonics" {
                 let all = file.shape(name).and_then(|shape| shape.get(1).copied()).unwrap_or(0);
                 wide = all.is_multiple_of(3).then(|| degree(all / 3)).flatten().map_or(0, |_| all);
@@ -92,10 +96,8 @@ impl SplatTrainer {
         if lengths.len() != views.len() || ![0, count].contains(&lengths.len()) {
             return Err(refuse("has columns of different lengths"));
         }
-        if let Ok(columns) = columns.try_into() {
-            self.cloud.columns = columns;
-        }
-        (self.gradients.lengths, self.gradients.views) = (lengths, views);
+        let columns = columns.try_into().map_err(|_| refuse("has columns of different lengths"))?;
+        self.scene.write(Cloud { columns }, ScreenMotion { lengths, views })?;
         (self.twists, self.maps, self.visits, self.step) = (twists, maps, visits, step);
         self.epoch = None;
         Ok(seconds)

@@ -168,7 +168,7 @@ fn the_pass_has_the_gradients_of_the_tape() {
     for (degree, antialiased) in [(0, false), (3, true)] {
         let cloud = made_cloud(60, degree, 7);
         let splats = cloud.splats().unwrap();
-        let view = LoadedView::read(&made_views(&made_cloud(40, 0, 8).splats().unwrap(), 1, 40, None)[0]).unwrap();
+        let view = LoadedView::read(&made_views(&made_cloud(40, 0, 8).splats().unwrap(), 1, 40, None)[0], 0).unwrap();
         let background = [0.2, 0.5, 0.9];
         let objective = SplatObjective { coverage: 0.1, opacity: 0.02, scale: 0.03, ..SplatObjective::default() };
         let map = [[1.1, 0.02, -0.03, 0.05], [0.01, 0.9, 0.04, -0.02], [-0.02, 0.03, 1.05, 0.01]];
@@ -231,7 +231,7 @@ fn the_pass_has_the_gradients_of_the_tape() {
     }
 }
 
-fn capture(views: usize) -> Capture {
+pub(super) fn capture(views: usize) -> Capture {
     let mut all = made_views(&made_cloud(200, 0, 1).splats().unwrap(), views + 2, 48, Some([0.0; 3]));
     // Two between the others are held out.
     for at in [1, views / 2 + 1] {
@@ -248,7 +248,7 @@ fn capture(views: usize) -> Capture {
     Capture::from_views(all, Some(PointCloud { positions, colors }))
 }
 
-fn options(steps: usize) -> SplatTrainOptions {
+pub(super) fn options(steps: usize) -> SplatTrainOptions {
     let mcmc = Mcmc { first: 50, every: 50, ..Mcmc::default() };
     SplatTrainOptions {
         steps,
@@ -260,7 +260,7 @@ fn options(steps: usize) -> SplatTrainOptions {
     }
 }
 
-fn advance(trainer: &mut SplatTrainer, steps: usize) {
+pub(super) fn advance(trainer: &mut SplatTrainer, steps: usize) {
     for _ in 0..steps {
         trainer.step().unwrap();
     }
@@ -276,8 +276,9 @@ fn a_made_scene_is_recovered() {
     assert_eq!((after.views, trainer.splats().unwrap().len()), (2, 300));
 }
 
-fn state(trainer: &SplatTrainer) -> Vec<u32> {
-    let numbers = trainer.cloud.columns.iter().flat_map(|c| c.values.iter().chain(&c.means).chain(&c.squares));
+pub(super) fn state(trainer: &SplatTrainer) -> Vec<u32> {
+    let cloud = trainer.scene.read().unwrap();
+    let numbers = cloud.columns.iter().flat_map(|c| c.values.iter().chain(&c.means).chain(&c.squares));
     numbers.map(|x| x.to_bits()).chain(trainer.twists.values.iter().map(|x| x.to_bits() as u32)).collect()
 }
 

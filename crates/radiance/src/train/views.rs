@@ -12,6 +12,8 @@ use crate::project::ProjectOptions;
 /// A view, its picture and its camera.
 pub(crate) struct LoadedView {
     pub name: String,
+    /// Its number among all views of a run.
+    pub number: usize,
     pub camera: MatrixCamera,
     pub width: usize,
     pub height: usize,
@@ -22,9 +24,9 @@ pub(crate) struct LoadedView {
 }
 
 impl LoadedView {
-    /// Reads the picture of a view.
+    /// Reads the picture of a view, which is of this number in its run.
     #[track_caller]
-    pub(crate) fn read(view: &CaptureView) -> Result<Self> {
+    pub(crate) fn read(view: &CaptureView, number: usize) -> Result<Self> {
         let picture = view.picture()?;
         let (width, height) = (view.width, view.height);
         if picture.rgba.shape() != [height, width, 4] {
@@ -43,7 +45,7 @@ impl LoadedView {
             return Err(Error::shape(format!("splat train: the mask of {} is not of its picture's size", view.name)));
         }
         let opaque = rgba.chunks_exact(4).all(|pixel| pixel[3] >= 1.0);
-        Ok(Self { name: view.name.clone(), camera: view.camera()?, width, height, rgba, opaque, mask })
+        Ok(Self { name: view.name.clone(), number, camera: view.camera()?, width, height, rgba, opaque, mask })
     }
 
     /// What the kernels read of the camera, moved by a twist about `center`; and the twist's gradient from that of these numbers.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use monotile::{Error, ErrorKind, Result, limits};
+use monotile_gpu::{AdapterSummary, Capabilities, GpuError, GpuErrorKind, GpuOptions};
 
 /// Whether a device was left at work.
 static LEFT: AtomicBool = AtomicBool::new(false);
@@ -14,39 +15,39 @@ pub fn is_left_at_work() -> bool {
     LEFT.load(Ordering::Relaxed)
 }
 
-/// A device and its queue.
+/// The device that kernels of tensors run on, too, with its handles at hand.
 pub(super) struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
-    pub info: wgpu::AdapterInfo,
+    shared: monotile_gpu::Gpu,
 }
 
 impl Gpu {
-    /// The best adapter; one that can present to `surface`, where there is one.
-    pub fn open(instance: &wgpu::Instance, surface: Option<&wgpu::Surface<'_>>) -> Result<(Self, wgpu::Adapter)> {
-        let options = wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            compatible_surface: surface,
-            ..Default::default()
-        };
-        let adapter = pollster::block_on(instance.request_adapter(&options)).map_err(|_| missing())?;
-        let has = adapter.limits();
-        let limits = wgpu::Limits {
-            max_texture_dimension_2d: has.max_texture_dimension_2d,
-            max_buffer_size: has.max_buffer_size,
-            max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
-            ..Default::default()
-        };
-        let wanted = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
-        let (device, queue) = pollster::block_on(adapter.request_device(&wanted))
-            .map_err(|error| unsupported(format!("{} cannot draw this: {error}", adapter.get_info().name)))?;
-        Ok((Self { device, queue, info: adapter.get_info() }, adapter))
+    /// The preferred adapter.
+    pub fn open() -> Result<Self> {
+        monotile_gpu::Gpu::open(&GpuOptions::default()).map(|gpu| Self::of(&gpu)).map_err(opening)
+    }
+
+    /// The adapter that presents to a surface.
+    pub fn presenting(surface: &wgpu::Surface<'_>) -> Result<(Self, wgpu::Adapter)> {
+        let (gpu, adapter) = monotile_gpu::Gpu::presenting(surface).map_err(opening)?;
+        Ok((Self::of(&gpu), adapter))
+    }
+
+    /// A device that is open.
+    pub fn of(gpu: &monotile_gpu::Gpu) -> Self {
+        Self { device: gpu.device().clone(), queue: gpu.queue().clone(), shared: gpu.clone() }
+    }
+
+    /// The adapter, and what the device may use.
+    pub fn summary(&self) -> &AdapterSummary {
+        self.shared.summary()
     }
 
     /// The adapter's name, its interface, and whether it is software.
     pub fn name(&self) -> String {
-        let software = if self.info.device_type == wgpu::DeviceType::Cpu { ", software" } else { "" };
-        format!("{} ({}{software})", self.info.name, self.info.backend)
+        let AdapterSummary { name, backend, software, .. } = self.summary();
+        format!("{name} ({backend}{})", if *software { ", software" } else { "" })
     }
 
     /// What `work` returns, unless the device refused something meanwhile.
@@ -57,7 +58,8 @@ impl Gpu {
         let refused = [pollster::block_on(validity.pop()), pollster::block_on(memory.pop())];
         match refused.into_iter().flatten().next() {
             Some(error) => Err(unsupported(one_line(&error.to_string()))),
-            None => done,
+            // A device that is lost says so.
+            None => done.and_then(|done| self.shared.check().map(|()| done).map_err(unsupported)),
         }
     }
 
@@ -70,19 +72,19 @@ impl Gpu {
                 // Nothing stops a device, and dropping one waits for it.
                 LEFT.store(true, Ordering::Relaxed);
                 std::mem::forget((self.device.clone(), self.queue.clone()));
-                Err(limits::GPU_TIME.refusal(format!("the picture on {}", self.info.name), "more"))
+                Err(limits::GPU_TIME.refusal(format!("the picture on {}", self.summary().name), "more"))
             }
-            Err(error) => Err(unsupported(format!("{} gave no picture: {error}", self.info.name))),
+            Err(error) => Err(unsupported(format!("{} gave no picture: {error}", self.summary().name))),
         }
     }
 
     /// Refuses more pixels a side than a texture has.
     pub fn check_size(&self, [width, height]: [usize; 2]) -> Result<()> {
-        let most = self.device.limits().max_texture_dimension_2d as usize;
+        let most = self.summary().capabilities.texture_side as usize;
         if width > most || height > most {
             return Err(unsupported(format!(
                 "{} has textures of at most {most} texels a side, not {width} x {height}",
-                self.info.name
+                self.summary().name
             )));
         }
         Ok(())
@@ -90,28 +92,32 @@ impl Gpu {
 
     /// Refuses a buffer that is larger than shaders can read.
     pub fn check_bytes(&self, what: &str, bytes: usize) -> Result<()> {
-        let limits = self.device.limits();
-        self.admit(what, bytes, limits.max_storage_buffer_binding_size.min(limits.max_buffer_size))
+        let Capabilities { binding_bytes, buffer_bytes, .. } = self.summary().capabilities;
+        self.admit(what, bytes, binding_bytes.min(buffer_bytes))
     }
 
     /// Refuses a buffer that is larger than there can be.
     pub fn check_buffer(&self, what: &str, bytes: usize) -> Result<()> {
-        self.admit(what, bytes, self.device.limits().max_buffer_size)
+        self.admit(what, bytes, self.summary().capabilities.buffer_bytes)
     }
 
     fn admit(&self, what: &str, bytes: usize, most: u64) -> Result<()> {
         if bytes as u64 > most {
-            let name = &self.info.name;
+            let name = &self.summary().name;
             return Err(unsupported(format!("{name} reads at most {most} bytes of {what}, not {bytes}; draw with --cpu")));
         }
         Ok(())
     }
 }
 
-fn missing() -> Error {
-    unsupported(
-        "there is no graphics adapter here; install a driver for Vulkan (on Debian: mesa-vulkan-drivers), or draw with --cpu",
-    )
+/// Why no device was opened.
+fn opening(error: GpuError) -> Error {
+    match error.kind {
+        GpuErrorKind::NoAdapter => unsupported(
+            "there is no graphics adapter here; install a driver for Vulkan (on Debian: mesa-vulkan-drivers), or draw with --cpu",
+        ),
+        _ => unsupported(error),
+    }
 }
 
 pub(super) fn unsupported(what: impl std::fmt::Display) -> Error {

@@ -21,14 +21,15 @@ mod texture;
 mod uniform_data;
 mod window_surface;
 
-use monotile::Result;
+use monotile::{Device, GpuAccess, Result, Tensor};
+use monotile_gpu::texture_numbers;
 use wgpu::util::DeviceExt as _;
 
 pub use self::device::is_left_at_work;
 pub use self::overlay::Rectangle;
 pub use self::screen::{PictureScreen, Screen};
 
-use self::device::Gpu;
+use self::device::{Gpu, unsupported};
 use self::geometry::Geometry;
 use self::material::Materials;
 use self::pipeline::{PipelineKey, Pipelines, PrimitiveShape};
@@ -43,6 +44,8 @@ pub struct GpuRenderer {
     gpu: Gpu,
     uploaded: Uploaded,
     headless: Option<Headless>,
+    /// A tensor of the device, where it was given.
+    there: Option<Tensor>,
 }
 
 /// What a device holds of a scene, and how it is drawn in one format.
@@ -67,9 +70,24 @@ impl GpuRenderer {
     /// # Errors
     /// A machine without an adapter, and a scene that does not fit it.
     pub fn new(scene: &Scene) -> Result<Self> {
-        let (gpu, _) = Gpu::open(&wgpu::Instance::default(), None)?;
+        Self::over(Gpu::open()?, scene, None)
+    }
+
+    /// Uploads a scene to the GPU of a device, so that [`draw_tensor`](Self::draw_tensor) returns tensors there.
+    ///
+    /// # Errors
+    /// The processor, and a scene that does not fit.
+    pub fn on(device: &Device, scene: &Scene) -> Result<Self> {
+        let there = Tensor::from([0.0_f32]).to(device)?;
+        let Some(access) = GpuAccess::of("gpu", &[&there])? else {
+            return Err(unsupported("the cpu draws by `raster`, and a GPU's renderer is asked for"));
+        };
+        Self::over(Gpu::of(access.stream().gpu()), scene, Some(there))
+    }
+
+    fn over(gpu: Gpu, scene: &Scene, there: Option<Tensor>) -> Result<Self> {
         let uploaded = Uploaded::new(&gpu, scene, Headless::FORMAT)?;
-        Ok(Self { gpu, uploaded, headless: None })
+        Ok(Self { gpu, uploaded, headless: None, there })
     }
 
     /// What draws, in a few words: the adapter's name, and whether it is software.
@@ -79,7 +97,7 @@ impl GpuRenderer {
 
     /// Whether the adapter is a program on the processor.
     pub fn is_software(&self) -> bool {
-        self.gpu.info.device_type == wgpu::DeviceType::Cpu
+        self.gpu.summary().software
     }
 
     /// The picture of a pose.
@@ -88,7 +106,40 @@ impl GpuRenderer {
     /// A picture that is larger than the device's textures or takes longer than the limit `gpu-time`, and a device that is lost. After a
     /// picture that took too long the device is still busy with it.
     pub fn draw(&mut self, pose: &Pose, shot: &Shot) -> Result<Picture> {
-        let Self { gpu, uploaded, headless } = self;
+        self.drawn(pose, shot, |gpu, headless, mut encoder| {
+            headless.copy(&mut encoder);
+            gpu.queue.submit([encoder.finish()]);
+            headless.read(gpu, shot.background == crate::Background::Transparent)
+        })
+    }
+
+    /// The picture of a pose as a tensor `(height, width, 4)` of f32 from 0 to 1: red, green and blue of sRGB, and alpha. It does not leave the device.
+    ///
+    /// Before a transparent background colours are multiplied by alpha, in linear light, where [`draw`](Self::draw) divides by it.
+    ///
+    /// # Errors
+    /// A renderer that was not made [`on`](Self::on) a device; else as [`draw`](Self::draw).
+    pub fn draw_tensor(&mut self, pose: &Pose, shot: &Shot) -> Result<Tensor> {
+        let Some(there) = self.there.clone() else {
+            return Err(unsupported(
+                "a picture is a tensor of the device that the renderer was made on; make it by GpuRenderer::on",
+            ));
+        };
+        let Some(access) = GpuAccess::of("gpu", &[&there])? else { return Err(unsupported("its device is no GPU")) };
+        self.drawn(pose, shot, |gpu, headless, encoder| {
+            gpu.queue.submit([encoder.finish()]);
+            access.tensor(&access.done(texture_numbers(access.stream(), &headless.texture))?)
+        })
+    }
+
+    /// Draws into the picture of the device, and hands it on with what is to be submitted.
+    fn drawn<T>(
+        &mut self,
+        pose: &Pose,
+        shot: &Shot,
+        finish: impl FnOnce(&Gpu, &Headless, wgpu::CommandEncoder) -> Result<T>,
+    ) -> Result<T> {
+        let Self { gpu, uploaded, headless, .. } = self;
         let size = [shot.camera.width, shot.camera.height];
         gpu.check_size(size)?;
         gpu.check_buffer("a picture", Headless::bytes(size))?;
@@ -99,9 +150,7 @@ impl GpuRenderer {
             };
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             uploaded.encode(gpu, &mut encoder, (&headless.target, &headless.view), (pose, shot));
-            headless.copy(&mut encoder);
-            gpu.queue.submit([encoder.finish()]);
-            headless.read(gpu, shot.background == crate::Background::Transparent)
+            finish(gpu, headless, encoder)
         })
     }
 }

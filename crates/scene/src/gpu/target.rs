@@ -47,7 +47,7 @@ fn flat(format: wgpu::TextureFormat, [width, height]: [usize; 2], usage: wgpu::T
 pub(super) struct Headless {
     pub target: RenderTarget,
     pub view: wgpu::TextureView,
-    texture: wgpu::Texture,
+    pub texture: wgpu::Texture,
     buffer: wgpu::Buffer,
     stride: u32,
 }
@@ -90,7 +90,7 @@ impl Headless {
         let (said, heard) = std::sync::mpsc::channel();
         // The receiver lives as long as this function, which waits for the call.
         self.buffer.map_async(wgpu::MapMode::Read, .., move |mapped| drop(said.send(mapped)));
-        let lost = |error: &dyn std::fmt::Display| unsupported(format!("{} gave no picture: {error}", gpu.info.name));
+        let lost = |error: &dyn std::fmt::Display| unsupported(format!("{} gave no picture: {error}", gpu.summary().name));
         gpu.wait()?;
         heard.recv().map_err(|e| lost(&e))?.map_err(|e| lost(&e))?;
         let [width, height] = self.target.size;

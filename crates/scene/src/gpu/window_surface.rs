@@ -18,13 +18,13 @@ pub(super) struct WindowSurface {
 impl WindowSurface {
     /// The adapter that presents to `window`, which is `size` pixels wide and high.
     pub fn new<W: wgpu::DisplayAndWindowHandle + 'static>(window: W, size: [usize; 2]) -> Result<Self> {
-        let instance = wgpu::Instance::default();
-        let surface =
-            instance.create_surface(window).map_err(|e| unsupported(format!("nothing can be drawn in this window: {e}")))?;
-        let (gpu, adapter) = Gpu::open(&instance, Some(&surface))?;
+        let surface = monotile_gpu::instance()
+            .create_surface(window)
+            .map_err(|e| unsupported(format!("nothing can be drawn in this window: {e}")))?;
+        let (gpu, adapter) = Gpu::presenting(&surface)?;
         let mut configuration = surface
             .get_default_config(&adapter, size[0].max(1) as u32, size[1].max(1) as u32)
-            .ok_or_else(|| unsupported(format!("{} cannot draw in this window", gpu.info.name)))?;
+            .ok_or_else(|| unsupported(format!("{} cannot draw in this window", gpu.summary().name)))?;
         let formats = surface.get_capabilities(&adapter).formats;
         configuration.format = formats.iter().copied().find(wgpu::TextureFormat::is_srgb).unwrap_or(configuration.format);
         let format = configuration.format.add_srgb_suffix();

@@ -6,11 +6,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use monotile::text::printable;
 use monotile_kernels::splat::stated::{LEAST_ALPHA, LEAST_TRANSMITTANCE, MOST_ALPHA, SHAPE_LIMIT};
-use monotile_radiance::ProjectOptions;
+use monotile_radiance::{ProjectOptions, UpAxis};
 use monotile_scene::Orbit;
 use serde_json::{Value, json};
 
-use super::orbit::UpAxis;
 use super::render::SplatBackground;
 use super::{SceneExtent, counted};
 use crate::picture::base64;

@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use monotile::ErrorKind;
 use monotile::io::write_atomic;
+use monotile::text::printable;
 use monotile_adapters::staged::Lock;
 use monotile_radiance::train::{
     AppearanceTraining, Densify, InitialSplats, LOG, Mcmc, PoseTraining, SplatEvaluation, SplatProgress, SplatRun, SplatStrategy,
     SplatTrainOptions, SplatTrainPlan, SplatTrainer, TrainBackground,
 };
-use monotile_radiance::{Capture, CaptureOptions, ProjectOptions, SplatFormat, SplatWriteOptions};
+use monotile_radiance::{Capture, CaptureOptions, ProjectOptions, SplatFormat, SplatWriteOptions, UpAxis};
 
 use super::counted;
 use super::data::open_data;
 use crate::command_error::CommandError;
+use crate::commands::devices::DeviceArgs;
 use crate::machine;
 use crate::numbers;
 use crate::picture::{picture_of, strip};
@@ -26,7 +28,7 @@ use crate::progress::{Progress, say};
 use crate::report::{self, bytes, duration};
 use crate::stop;
 
-/// Learns a scene of Gaussian splats from pictures with known cameras, on the processor.
+/// Learns a scene of Gaussian splats from pictures with known cameras, on the processor or on a GPU.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -34,8 +36,10 @@ Examples:
   monotile splat train lego -o lego.ply --minutes 2              as good as it gets in two minutes
   monotile splat train photos -o room.ply --poses refine --appearance affine
   monotile splat train lego -o lego.ply --resume                 go on after Ctrl-C or a kill
+  monotile splat train lego -o lego.ply --device gpu             on an adapter, where the scene stays while it learns
 
-DATA is a folder as NeRF's Blender scenes, nerfstudio or COLMAP have it, or a 3D model, which is then drawn from all around.
+DATA is a folder as NeRF's Blender scenes, nerfstudio or COLMAP have it, or a 3D model, which is then drawn from all around. Its world is rotated so that what is up on
+most pictures is up in viewers, which take y of such a file to point down; cameras.json is of that world.
 
 Beside scene.ply the folder scene.run has log.csv, curve.svg, cameras.json, pictures beside their truth, and what --resume needs. With --steps
 the same command gives the same bytes on any number of threads, also after a kill; with --minutes a run depends on the machine's speed.")]
@@ -79,6 +83,8 @@ pub struct SplatTrainArgs {
     /// The seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Go on with the run of this scene, from its last save
     #[arg(long)]
     resume: bool,
@@ -140,12 +146,14 @@ impl SplatTrainArgs {
             let endings = SplatFormat::ALL.map(SplatFormat::ending).join(", ");
             return Err(CommandError::Usage(format!("splat train: -o names a file that ends in {endings}")));
         }
+        let device = self.device.open()?;
         let options = CaptureOptions { longest_side: self.longest_side, ..CaptureOptions::default() };
-        let capture = open_data(&self.data, &options)?;
+        // Files of splats have y down, and viewers take them so.
+        let capture = open_data(&self.data, &options)?.with_up(UpAxis::MinusY);
         capture.notes.iter().for_each(|note| say(&format!("note      {note}")));
         let options = self.options(&capture)?;
         let plan = SplatTrainPlan::new(&capture, &options);
-        let mut trainer = SplatTrainer::new(&capture, options)?;
+        let mut trainer = SplatTrainer::new(&capture, options)?.to(&device)?;
         let lock = Lock::within(&self.folder())?;
         let [views, held_out] = trainer.view_counts();
         say(&format!("views     {views} to learn from, {held_out} held out"));
@@ -154,7 +162,8 @@ impl SplatTrainArgs {
             report::count(trainer.splat_count() as u64),
             report::count(plan.splats as u64)
         ));
-        say(&format!("memory    about {} with all of them, {} of it pictures", bytes(plan.memory()), bytes(plan.pictures)));
+        let there = if device.is_cpu() { String::new() } else { format!(" on {}", printable(device.name())) };
+        say(&format!("memory    about {}{there} with all of them, {} of it pictures", bytes(plan.memory()), bytes(plan.pictures)));
         let found = self.train(&mut trainer);
         drop(lock);
         let done = found?;
@@ -295,7 +304,9 @@ impl Shown {
             SplatProgress::Step(step, share) => {
                 let (first, from) = *self.first.get_or_insert((step.number - 1, if by_time { 0.0 } else { share }));
                 // A view's loss differs from the next one's: a mean that forgets.
-                self.loss = if self.loss.is_nan() { step.loss.total } else { 0.98 * self.loss + 0.02 * step.loss.total };
+                for _ in 0..step.measured {
+                    self.loss = if self.loss.is_nan() { step.loss.total } else { 0.98 * self.loss + 0.02 * step.loss.total };
+                }
                 let spent = self.begun.elapsed().as_secs_f64();
                 let speed = (step.number - first) as f64 / spent.max(1e-9);
                 let psnr = self.found.map_or(String::new(), |found| format!("  PSNR {:.2}", found.psnr));

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::io::write_atomic;
-use monotile_radiance::{AxisFrame, ProjectOptions, SplatFileInfo, SplatWriteOptions, Splats};
+use monotile_radiance::{AxisFrame, ProjectOptions, SplatFileInfo, SplatWriteOptions, Splats, UpAxis};
 use monotile_scene::Orbit;
 
-use super::orbit::UpAxis;
+use super::orbit::up_axis;
 use super::page::SplatPage;
 use super::render::{SplatBackground, background};
 use super::{SceneExtent, counted, open};
@@ -49,7 +49,7 @@ pub struct SplatViewArgs {
     #[arg(long, value_name = "DEGREES", default_value_t = 40.0, value_parser = numbers::finite::<f64>)]
     fov: f64,
     /// The axis of the file that points up [default: that of its format, y of SPZ and glTF, -y of others]
-    #[arg(long, value_name = "AXIS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "AXIS", allow_hyphen_values = true, value_parser = up_axis)]
     up: Option<UpAxis>,
     /// none, or a colour as #rrggbb
     #[arg(long, value_name = "WHAT", default_value = "#000000", value_parser = background)]
@@ -117,7 +117,7 @@ impl SplatViewArgs {
         let content = super::window::SplatContent {
             splats: splats.to(&device)?,
             extent,
-            up: self.up.unwrap_or(UpAxis::of(about.frame)),
+            up: self.up.unwrap_or(about.up()),
             fov: self.fov,
             options: SplatOptions { project, ..SplatOptions::default() },
             background: self.background,
@@ -138,7 +138,7 @@ impl SplatViewArgs {
 
     fn write_page(&self, html: &Path, orbit: &Orbit) -> Result<(), CommandError> {
         let (splats, about, project) = self.scene()?;
-        let up = self.up.unwrap_or(UpAxis::of(about.frame)).in_frame(about.frame, AxisFrame::Rub);
+        let up = self.up.unwrap_or(about.up()).in_frame(about.frame, AxisFrame::Rub);
         let splats = splats.to_frame(about.frame, AxisFrame::Rub)?;
         let options = SplatWriteOptions {
             frame: AxisFrame::Rub,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use monotile::Tensor;
-use monotile_radiance::{MatrixCamera, SplatOptions, Splats};
+use monotile_radiance::{MatrixCamera, SplatOptions, Splats, UpAxis};
 use monotile_scene::gpu::{PictureScreen, Rectangle};
 use monotile_scene::{Orbit, Picture};
 use winit::keyboard::{Key, NamedKey};
 use winit::window::Window;
 
-use super::orbit::{OrbitLens, UpAxis};
+use super::orbit::OrbitLens;
 use super::render::{SplatBackground, colors};
 use super::{SceneExtent, counted};
 use crate::command_error::CommandError;

@@ -22,16 +22,6 @@ impl GpuDoor {
         self.operand(a)
     }
 
-    /// The refusal of factors with more columns than kernels give.
-    #[track_caller]
-    fn refused_full(&self) -> Error {
-        let (op, name) = (&self.op, self.gpu.name());
-        let why = format!(
-            "{op}: full factors are not on a GPU yet; take thin ones, or move the operands from {name} to the cpu with `to`"
-        );
-        Error::new(ErrorKind::Unsupported, why)
-    }
-
     /// NaN from the first row on whose leading minor is not positive.
     #[track_caller]
     pub fn cholesky(&self, a: &Tensor) -> Result<Tensor> {
@@ -77,7 +67,10 @@ impl GpuDoor {
     pub fn qr(&self, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
         let (m, n) = (a.dim(-2), a.dim(-1));
         if kind.full && m > n {
-            return Err(self.refused_full());
+            // Reflections of columns of zeros are any: Q of the square matrix is a whole basis.
+            let square = self.embed(a, &shape(a, &[m, m]), &|x| x.slice(-1, 0..n))?;
+            let [q, r] = self.qr(&square, Kind { full: false, ..kind })?;
+            return Ok([q, r.slice(-1, 0..n)?.contiguous_detached(&self.op)?]);
         }
         let (k, of) = (m.min(n), self.done(qr(self.stream(), &self.matrices(a)?, kind.non_negative))?);
         Ok([self.tensor(of.q, &shape(a, &[m, k]))?, self.tensor(of.r, &shape(a, &[k, n]))?])
@@ -93,12 +86,25 @@ impl GpuDoor {
     #[track_caller]
     pub fn svd(&self, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
         let (m, n) = (a.dim(-2), a.dim(-1));
-        if vectors == Vectors::Full && m != n {
-            return Err(self.refused_full());
-        }
         let (k, of) = (m.min(n), self.done(svd(self.stream(), &self.matrices(a)?))?);
         let [u, s, vt] = [shape(a, &[m, k]), shape(a, &[k]), shape(a, &[k, n])];
-        Ok([self.tensor(of.u, &u)?, self.tensor(of.s, &s)?, self.tensor(of.vt, &vt)?])
+        let [mut u, s, mut vt] = [self.tensor(of.u, &u)?, self.tensor(of.s, &s)?, self.tensor(of.vt, &vt)?];
+        if vectors == Vectors::Full && m > k {
+            u = self.completed(&u)?;
+        }
+        if vectors == Vectors::Full && n > k {
+            vt = self.completed(&vt.mt())?.mt().contiguous_detached(&self.op)?;
+        }
+        Ok([u, s, vt])
+    }
+
+    /// Columns of a basis, and others that make it a whole one.
+    #[track_caller]
+    fn completed(&self, columns: &Tensor) -> Result<Tensor> {
+        let (m, k, axis) = (columns.dim(-2), columns.dim(-1), columns.rank() - 1);
+        let [q, _] = self.qr(&columns.contiguous_detached(&self.op)?, Kind { full: true, non_negative: true })?;
+        let all = self.shape(&shape(columns, &[m, m]))?;
+        self.join(&[columns.clone(), q.slice(-1, k..m)?], axis, &all)
     }
 
     #[track_caller]

@@ -19,7 +19,8 @@ impl GpuDoor {
     pub fn select(&self, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
         // Rows are gathered as f32, which holds all of these but integers.
         if x.dtype().is_integer() {
-            return Err(self.refused());
+            let all: Dims = (0..x.rank()).map(|d| if d == axis { indices.len() } else { x.shape()[d] }).collect();
+            return self.gather(x, axis, &self.repeated_index(axis, indices, &all)?);
         }
         let (table, others) = self.table(x, axis)?;
         let found = self.rows(&table, &indices.reshape(&[indices.len()])?)?;
@@ -67,21 +68,26 @@ impl GpuDoor {
 
     #[track_caller]
     pub fn gather(&self, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
-        if x.dtype().is_integer() {
-            return Err(self.refused());
-        }
         let block = self.done(gather_along(self.stream(), &self.operand(x)?, &self.operand(index)?, axis))?;
+        if x.dtype().is_integer() {
+            return Ok(self.gpu.tensor(block, DType::I32, self.shape(index.shape())?));
+        }
         self.kept(self.tensor(block, index.shape())?, x.dtype())
     }
 
     /// x with what `source` brings to where the indices say, in the type of x.
     #[track_caller]
     pub fn scatter(&self, how: GpuScatter, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-        if x.dtype().is_integer() {
+        let integers = [x, source].map(|x| x.dtype().is_integer());
+        // Sums of i32 may leave it, which nobody would notice.
+        if integers[0] != integers[1] || (integers[0] && matches!(how, GpuScatter::Add | GpuScatter::Multiply)) {
             return Err(self.refused());
         }
         let (seen, places, brought) = (self.operand(x)?, self.operand(index)?, self.operand(source)?);
         let block = self.done(scatter_along(self.stream(), how, &seen, &places, &brought, axis))?;
+        if integers[0] {
+            return Ok(self.gpu.tensor(block, DType::I32, self.shape(x.shape())?));
+        }
         self.kept(self.tensor(block, x.shape())?, x.dtype())
     }
 
@@ -99,10 +105,16 @@ impl GpuDoor {
     /// [`scatter`](Self::scatter) of whole slices: the indices are repeated along the other dimensions.
     #[track_caller]
     pub fn select_put(&self, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let one: Dims = (0..x.rank()).map(|d| if d == axis { indices.len() } else { 1 }).collect();
         let all: Dims = (0..x.rank()).map(|d| if d == axis { indices.len() } else { x.shape()[d] }).collect();
-        let index = indices.reshape(&one)?.expand(&all)?;
+        let index = self.repeated_index(axis, indices, &all)?;
         self.scatter(GpuScatter::Put, x, axis, &index, &source.reshape(&all)?)
+    }
+
+    /// Indices along an axis, the same at all places of the other dimensions.
+    #[track_caller]
+    fn repeated_index(&self, axis: usize, indices: &Tensor, all: &[usize]) -> Result<Tensor> {
+        let one: Dims = (0..all.len()).map(|d| if d == axis { indices.len() } else { 1 }).collect();
+        indices.reshape(&one)?.expand(all)
     }
 
     #[track_caller]

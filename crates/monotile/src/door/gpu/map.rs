@@ -131,7 +131,7 @@ impl GpuDoor {
                 Relation::Gt => ">",
                 Relation::Ge => ">=",
             };
-            let (x, y) = (self.integers(a)?, self.integers(b)?);
+            let (x, y) = (self.whole_numbers(a)?, self.whole_numbers(b)?);
             let block = self.done(compare_integers(self.stream(), &x, &y, sign))?;
             return Ok(self.gpu.tensor(block, DType::Bool, a.layout().shape.clone()));
         }
@@ -152,7 +152,7 @@ impl GpuDoor {
 
     /// An operand of i32; a number of the processor has to be one.
     #[track_caller]
-    fn integers(&self, x: &Tensor) -> Result<GpuOperand> {
+    pub(super) fn whole_numbers(&self, x: &Tensor) -> Result<GpuOperand> {
         if !x.device().is_cpu() {
             return self.operand(x);
         }
@@ -182,7 +182,7 @@ impl GpuDoor {
             if mask.device().is_cpu() {
                 return Err(self.refused());
             }
-            let (x, y) = (self.integers(a)?, self.integers(b)?);
+            let (x, y) = (self.whole_numbers(a)?, self.whole_numbers(b)?);
             let block = self.done(select_integers(self.stream(), &self.operand(mask)?, &x, &y))?;
             return Ok(self.gpu.tensor(block, DType::I32, mask.layout().shape.clone()));
         }
@@ -192,6 +192,11 @@ impl GpuDoor {
 
     #[track_caller]
     pub fn cast(&self, x: &Tensor, dtype: DType) -> Result<Tensor> {
+        // i64 is i32 here, as where tensors are moved.
+        let dtype = if dtype == DType::I64 { DType::I32 } else { dtype };
+        if x.dtype() == dtype {
+            return Ok(x.clone());
+        }
         self.gpu_type(dtype)?;
         if dtype == DType::I32 {
             // NaN is 0.

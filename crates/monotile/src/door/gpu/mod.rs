@@ -4,12 +4,16 @@
 //! [`outside`] and [`count_targets`] look at integers on the host, where those that came from there have a copy.
 
 mod access;
+mod distance;
 mod factor;
 mod gather;
+mod integer;
 mod map;
 mod matrix;
+mod order;
 mod reduce;
 mod rowwise;
+mod sample;
 mod update;
 
 use std::borrow::Borrow;

@@ -92,6 +92,7 @@ impl Tensor {
             let words = format!("histogram: {bins} bins from {low} to {high} are narrower than numbers of {} lie apart", x.dtype());
             return Err(Error::value(words));
         }
+        let edges = edges.to(&x.device())?;
         Ok((door::sort::histogram("histogram", &x, &edges)?, edges))
     }
 }

@@ -142,11 +142,11 @@ fn quantile(op: &'static str, x: &Tensor, q: &[f64], axes: &[isize], keepdim: bo
     let chosen = rows.gather(-1, &index)?;
     let end = |i: usize| {
         let at: Vec<i64> = places.iter().map(|place| ranks.partition_point(|&rank| rank < ends(place)[i]) as i64).collect();
-        Tensor::from_vec(at, &[places.len()])
+        Tensor::from_vec(at, &[places.len()])?.to(&x.device())
     };
     let (lower, upper) = (chosen.index_select(-1, &end(0)?)?, chosen.index_select(-1, &end(1)?)?);
     let shares: Vec<f64> = places.iter().map(|place| place - place.floor()).collect();
-    let shares = Tensor::from_vec(shares, &[places.len()])?.to_dtype(x.dtype())?;
+    let shares = Tensor::from_vec(shares, &[places.len()])?.to_dtype(x.dtype())?.to(&x.device())?;
     let y = between(op, &lower, &upper, &shares)?;
     let mut order: Vec<isize> = (0..y.rank() as isize - 1).collect();
     order.insert(0, -1);

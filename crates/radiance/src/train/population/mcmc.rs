@@ -113,13 +113,25 @@ impl Mcmc {
         change
     }
 
+    /// Above this logit the logistic factor of a walk is below 1e-9.
+    fn most_walking(&self) -> f64 {
+        logit((self.least_opacity + 0.2).min(0.999))
+    }
+
+    /// What a GPU is told of the same walk.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn device_walk(&self, rate: f64, draws: &RandomDraws) -> monotile_gpu::GpuWalk {
+        let (key, counters) = draws.words();
+        let (far, least_opacity, most_logit) = (rate * self.noise, self.least_opacity, self.most_walking());
+        monotile_gpu::GpuWalk { key, counters, far, least_opacity, most_logit, least_walk: LEAST_WALK }
+    }
+
     /// Moves faint splats at random, by Σ ξ of the covariance Σ and normal ξ.
     pub(crate) fn walk(&self, cloud: &mut Cloud, rate: f64, draws: &RandomDraws) {
         let [means, rotations, log_scales, logits, _] = &mut cloud.columns;
         let n = logits.values.len();
         let parts = threads::parts(n, 10.0);
-        // Above this opacity the logistic factor is below 1e-9.
-        let most = logit((self.least_opacity + 0.2).min(0.999)) as f32;
+        let most = self.most_walking() as f32;
         threads::split_mut(&mut means.values, 3, parts, |start, means| {
             for (row, mean) in (start / 3..).zip(means.chunks_exact_mut(3)) {
                 if logits.values[row] > most {

@@ -3,14 +3,20 @@
 //! A pass counts the digits of each group of numbers, adds the counts up over all digits and groups, and moves each number to its place. Within a group the place is
 //! the rank among the equal digits before it: bits of a mask, which threads may set in any order.
 
-use super::{DIGITS, Parameters, SORTED, SUMMED, take};
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::pool::GpuBlock;
+use crate::splat::{Parameters, take};
 use crate::stream::GpuStream;
 
+/// Threads of a workgroup, and digits.
+pub(crate) const DIGITS: usize = 256;
+/// Numbers of a group: of a running sum, and of a pass.
+pub(crate) const SUMMED: usize = 4 * DIGITS;
+pub(crate) const SORTED: usize = 8 * DIGITS;
+
 /// The sums of all numbers before each, and of all numbers: 2³² − 1 where that is exceeded.
-pub(super) fn running_sums(stream: &GpuStream, x: &GpuBlock, n: usize) -> GpuResult<[GpuBlock; 2]> {
+pub(crate) fn running_sums(stream: &GpuStream, x: &GpuBlock, n: usize) -> GpuResult<[GpuBlock; 2]> {
     let groups = n.div_ceil(SUMMED).max(1);
     let parameters = sums_parameters(n);
     let (sums, totals) = (take(stream, &[n], &[x])?, take(stream, &[groups], &[x])?);
@@ -27,7 +33,7 @@ pub(super) fn running_sums(stream: &GpuStream, x: &GpuBlock, n: usize) -> GpuRes
 }
 
 /// Numbers sorted by their lowest `bits` bits, equal ones in their order, and where each was.
-pub(super) fn sorted(stream: &GpuStream, keys: GpuBlock, n: usize, bits: u32) -> GpuResult<[GpuBlock; 2]> {
+pub(crate) fn sorted(stream: &GpuStream, keys: GpuBlock, n: usize, bits: u32) -> GpuResult<[GpuBlock; 2]> {
     let groups = n.div_ceil(SORTED).max(1);
     let mut found: Option<[GpuBlock; 2]> = None;
     for shift in (0..bits.max(1)).step_by(8) {
@@ -49,7 +55,7 @@ pub(super) fn sorted(stream: &GpuStream, keys: GpuBlock, n: usize, bits: u32) ->
 }
 
 /// `x[places]`.
-pub(super) fn taken(stream: &GpuStream, x: &GpuBlock, places: &GpuBlock, n: usize) -> GpuResult<GpuBlock> {
+pub(crate) fn taken(stream: &GpuStream, x: &GpuBlock, places: &GpuBlock, n: usize) -> GpuResult<GpuBlock> {
     let result = take(stream, &[n], &[x, places])?;
     let parameters = sums_parameters(n);
     let kernel = stream.kernel(("take_words", Vec::new()), || take_text(&parameters))?;
@@ -57,11 +63,11 @@ pub(super) fn taken(stream: &GpuStream, x: &GpuBlock, places: &GpuBlock, n: usiz
     Ok(result)
 }
 
-pub(super) fn sums_parameters(n: usize) -> Parameters {
+pub(crate) fn sums_parameters(n: usize) -> Parameters {
     Parameters::default().count("numbers", n)
 }
 
-pub(super) fn sort_parameters(n: usize, groups: usize, shift: u32) -> Parameters {
+pub(crate) fn sort_parameters(n: usize, groups: usize, shift: u32) -> Parameters {
     Parameters::default().count("numbers", n).count("groups", groups).count("shift", shift as usize)
 }
 
@@ -73,7 +79,7 @@ fn plus(a: u32, b: u32) -> u32 {
 }
 ";
 
-pub(super) fn sums_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn sums_text(parameters: &Parameters) -> KernelText {
     let globals = format!(
         "{PLUS}
 var<workgroup> sums: array<u32, 256>;
@@ -103,7 +109,7 @@ fn number(at: u32) -> u32 {{ return select(0u, a0[min(at, max(numbers(), 1u) - 1
     parameters.text(DIGITS, &["u32"], &["u32"; 2], [&globals, body])
 }
 
-pub(super) fn groups_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn groups_text(parameters: &Parameters) -> KernelText {
     let body = "    for (var k = 0u; k < 4u; k += 1u) {
         let at = 1024u * group + 256u * k + local;
         if (at < numbers()) { y0[at] = plus(a0[at], a1[group]); }
@@ -111,13 +117,13 @@ pub(super) fn groups_text(parameters: &Parameters) -> KernelText {
     parameters.text(DIGITS, &["u32"; 2], &["u32"], [PLUS, body])
 }
 
-pub(super) fn take_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn take_text(parameters: &Parameters) -> KernelText {
     let body = "    let at = 256u * group + local;
     if (at < numbers()) { y0[at] = a0[a1[at]]; }";
     parameters.text(DIGITS, &["u32"; 2], &["u32"], ["", body])
 }
 
-pub(super) fn digits_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn digits_text(parameters: &Parameters) -> KernelText {
     let body = "    atomicStore(&counts[local], 0u);
     workgroupBarrier();
     for (var row = 0u; row < 8u; row += 1u) {
@@ -129,7 +135,7 @@ pub(super) fn digits_text(parameters: &Parameters) -> KernelText {
     parameters.text(DIGITS, &["u32"], &["u32"], ["var<workgroup> counts: array<atomic<u32>, 256>;\n", body])
 }
 
-pub(super) fn move_text(parameters: &Parameters, first: bool) -> KernelText {
+pub(crate) fn move_text(parameters: &Parameters, first: bool) -> KernelText {
     let globals = "
 // A bit for each thread, by digits: eight words of 256.
 var<workgroup> masks: array<atomic<u32>, 2048>;

@@ -5,6 +5,8 @@
 //! `benchmarks/gpu.py` runs it beside PyTorch and prints ratios. A case that would not end in time, or does not fit the adapter's
 //! limits, says so in its line. `--small` takes sizes that an adapter of software computes in a minute.
 
+mod orders;
+
 use std::time::Instant;
 
 use monotile_gpu::{
@@ -392,6 +394,8 @@ fn main() -> GpuResult<()> {
     let sync = stream.upload(&[0; 4])?;
     let bench = Bench { stream, sync, arguments, start };
     // What matters most comes first, since the time may not suffice for all.
-    [dispatches, products, attentions, decoding, splats, factors, rows, variants].iter().for_each(|group| group(&bench));
+    [dispatches, products, attentions, decoding, splats, factors, rows, orders::orders, orders::pictures, variants]
+        .iter()
+        .for_each(|group| group(&bench));
     Ok(())
 }
