@@ -31,6 +31,15 @@ function cameraRows(look, size, lens) {
   return [...row(right, across), ...row(up, 1 / half), ...depth, ...depth, ...eye, 1, -limit, limit, -limit, limit];
 }
 
+// The camera of some rows of a picture: what is y in the whole is the same pixel there.
+function bandOf(camera, height, from, rows) {
+  const by = height / rows;
+  const shift = 1 + (2 * from) / rows - by;
+  const y = [4, 5, 6, 7].map((k) => by * camera[k] + shift * camera[k + 4]);
+  const limits = [22, 23].map((k) => by * camera[k] + shift);
+  return [...camera.slice(0, 4), ...y, ...camera.slice(8, 22), ...limits];
+}
+
 // Degrees around and above for a drag of so many pixels.
 function orbited(look, [x, y]) {
   const azimuth = (((look.azimuth - 0.4 * x) % 360) + 360) % 360;

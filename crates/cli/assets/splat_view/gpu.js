@@ -2,7 +2,8 @@
 // straight to the canvas, or are copied from a texture: some browsers without a display have an adapter and cannot show what it draws.
 async function openGpu(plan, columns, canvas, copies) {
   const adapter = plan && (await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }));
-  if (!adapter) return null;
+  // A program in the place of a graphics processor is slower than the module.
+  if (!adapter || (!copies && (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter))) return null;
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
   const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
   const most = Math.min(plan.most_pairs, Math.floor(maxStorageBufferBindingSize / 4), Math.floor(maxBufferSize / 4));

@@ -12,6 +12,7 @@ let painter = null;
 let changedAt = -Infinity;
 let drawing = false;
 let share = 0.5;
+let later = 0;
 
 const bytesOf = (id) => Uint8Array.from(atob($(id).textContent.trim()), (sign) => sign.charCodeAt(0));
 const unpacked = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
@@ -54,21 +55,33 @@ function settings(size) {
   };
 }
 
-// On the processor: smaller while the camera moves.
+// On the processor: smaller while the camera moves, and else in bands, between which a movement is noticed.
 function processor() {
   const context = canvas.getContext("2d");
   let last = null;
+  let pace = 1e-4;
   return {
-    async draw(moves) {
+    async draw(moves, stale) {
       const size = pixels(moves ? share : 1);
       const [width, height] = size;
       const { camera, near, blur, antialiased, background } = settings(size);
-      const numbers = [...camera, near, blur, antialiased, ...background];
-      const drawn = await ask("draw", { settings: numbers, width, height, degree: Number($("degree").value) });
+      const degree = Number($("degree").value);
+      const rows = moves ? height : 16 * held(Math.ceil((2 * brief) / (16 * width * pace)), 4, 256);
+      const image = new ImageData(width, height);
+      let milliseconds = 0;
+      for (let from = 0; from < height; from += rows) {
+        const band = Math.min(rows, height - from);
+        const numbers = [...bandOf(camera, height, from, band), near, blur, antialiased, ...background];
+        const drawn = await ask("draw", { settings: numbers, width, height: band, degree });
+        image.data.set(drawn.pixels, 4 * width * from);
+        milliseconds += drawn.milliseconds;
+        if (!moves && from + band < height && stale()) return null;
+      }
       [canvas.width, canvas.height] = size;
-      context.putImageData((last = new ImageData(drawn.pixels, width, height)), 0, 0);
-      if (moves) share = held(share * Math.sqrt(brief / drawn.milliseconds), 0.1, 1);
-      return `Drawn by the processor in ${Math.round(drawn.milliseconds)} ms, ${width} × ${height}.`;
+      context.putImageData((last = image), 0, 0);
+      pace = milliseconds / (width * height);
+      if (moves) share = held(share * Math.sqrt(brief / milliseconds), 0.1, 1);
+      return `Drawn by the processor in ${Math.round(milliseconds)} ms, ${width} × ${height}.`;
     },
     read: async () => last.data,
     path: "wasm",
@@ -127,14 +140,16 @@ async function draw() {
       const moves = performance.now() - changedAt < still && path === "wasm";
       // Until then the last picture of the movement stands.
       if (moves && shown === changedAt) {
-        await new Promise((later) => setTimeout(later, 20));
+        await new Promise((done) => setTimeout(done, 20));
         continue;
       }
       const at = changedAt;
-      const words = await painter.draw(moves);
+      const words = await painter.draw(moves, () => changedAt > at);
+      if (!words) continue;
       [shown, whole] = [at, !moves];
-      if (whole) remember();
-      say(words);
+      // Words that change with each picture of a movement would be read aloud.
+      clearTimeout(later);
+      later = setTimeout(() => (remember(), say(words)), whole ? still : 10 * still);
       await new Promise(requestAnimationFrame);
     }
   } catch (error) {

@@ -16,7 +16,7 @@ const packed = Buffer.from(part("scene"), "base64");
 writeFileSync(saved, packed);
 
 const size = [Number(width), Number(height)];
-const cameraRows = vm.runInThisContext(`${readFileSync(`${assets}/camera.js`, "utf8")}\ncameraRows`);
+const { cameraRows, bandOf } = vm.runInThisContext(`${readFileSync(`${assets}/camera.js`, "utf8")}\n({ cameraRows, bandOf })`);
 let answered;
 globalThis.postMessage = (message) => answered(message);
 vm.runInThisContext(part("worker"));
@@ -35,6 +35,15 @@ const refusal = await ask("open", { module, scene: scene.subarray(0, scene.lengt
 if (!/^the scene has \d+ bytes, which are not those of its \d+ splats$/.test(refusal)) throw new Error(`no refusal: ${refusal}`);
 
 await ask("open", { module, scene });
-const settings = [...cameraRows(about.look, size, about.lens), 0.01 * about.lens.radius, about.blur, about.antialiased ? 1 : 0, ...about.background, 1];
-const { pixels } = await ask("draw", { settings, width: size[0], height: size[1], degree: about.degree });
+const camera = cameraRows(about.look, size, about.lens);
+const others = [0.01 * about.lens.radius, about.blur, about.antialiased ? 1 : 0, ...about.background, 1];
+const draw = async (camera, height) => (await ask("draw", { settings: [...camera, ...others], width: size[0], height, degree: about.degree })).pixels;
+const pixels = await draw(camera, size[1]);
 writeFileSync(drawn, pixels);
+
+// Bands of a picture are those of the whole, but for what f32 rounds.
+for (const [from, rows] of [[0, 32], [32, 16], [48, size[1] - 48]]) {
+  const band = await draw(bandOf(camera, size[1], from, rows), rows);
+  const wrong = band.filter((byte, k) => Math.abs(byte - pixels[4 * size[0] * from + k]) > 1).length;
+  if (wrong > 2) throw new Error(`${wrong} bytes of the band at ${from} are others`);
+}

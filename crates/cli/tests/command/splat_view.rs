@@ -130,6 +130,13 @@ fn the_module_is_built_of_the_present_sources() {
     assert!(tail.ends_with(&format!("monotile-sources{}", digest())), "{words}");
 }
 
+/// The PSNR of two pictures of bytes.
+fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    10.0 * (255.0_f64.powi(2) * a.len() as f64 / squares.max(1e-9)).log10()
+}
+
 /// Pixels of a picture in three bytes each.
 fn pixels(path: &Path) -> Vec<u8> {
     let file = fs::File::open(path).unwrap();
@@ -171,10 +178,56 @@ fn the_module_draws_what_the_command_draws() {
         monotile(at, &arguments).succeeds();
         let expected = pixels(&at.join("expected.png"));
         let found: Vec<u8> = fs::read(at.join("drawn.raw")).unwrap().chunks(4).flat_map(|pixel| pixel[..3].to_vec()).collect();
-        assert_eq!(found.len(), expected.len());
-        let squares: f64 = found.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-        let psnr = 10.0 * (255.0_f64.powi(2) * expected.len() as f64 / squares.max(1e-9)).log10();
+        let psnr = psnr(&found, &expected);
         let shown = expected.chunks(3).filter(|pixel| **pixel != [0x20, 0x40, 0x60]).count();
         assert!(psnr > 60.0 && shown > 1000, "{name}: {psnr} dB, {shown} pixels with splats");
+    }
+}
+
+/// In a browser without a display both ways of drawing answer hands, fetch nothing, and show what the command draws.
+#[test]
+fn a_browser_draws_what_the_command_draws() {
+    let folder = folder();
+    let at = folder.path();
+    let is_there = |program: &&str| Command::new(program).arg("--version").output().is_ok_and(|told| told.status.success());
+    let Some(browser) = ["chromium", "google-chrome"].into_iter().find(is_there).filter(|_| is_there(&"node")) else {
+        return println!("skipped: there is no Chromium, or no node");
+    };
+    let more = ["--camera", "orbit:120,10,0.8", "--background", "#204060"];
+    view(at, &[&["--html", "page.html"], &more[..]].concat()).succeeds();
+    let page = at.join("page.html").canonicalize().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/splat_page.mjs");
+    monotile(at, &["splat", "convert", "ball.ply", "scene.spz", "--spz-bits", "8", "6"]).succeeds();
+    let arguments = [&["splat", "render", "scene.spz", "--size", "320x240", "-o", "expected.png"], &more[..]].concat();
+    monotile(at, &arguments).succeeds();
+    let expected = pixels(&at.join("expected.png"));
+    for path in ["wasm", "webgpu"] {
+        let profile = at.join(path);
+        let mut command = Command::new("node");
+        command.arg(&script).arg(browser).arg(&profile).arg(&page).args(["320", "240", path, "drawn.raw"]).current_dir(at);
+        let told = Finished::new(command.output().unwrap()).succeeds();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let camera = |name: &str| told[name].as_str().unwrap().to_owned();
+        assert_eq!([camera("first"), camera("orbited"), camera("reset")], ["#120,10,0.8", "#100,14,0.8", "#120,10,0.8"]);
+        assert_eq!(told["outside"], serde_json::json!([]), "a page fetches nothing");
+        if told["path"] != path {
+            println!("skipped: the browser has no adapter, and says {}", told["said"]);
+            continue;
+        }
+        let by = if path == "wasm" { "Drawn by the processor in " } else { "Drawn by WebGPU" };
+        assert!(camera("said").starts_with(by) && camera("said").ends_with(" ms, 320 × 240."), "{told}");
+        let drawn = fs::read(at.join("drawn.raw")).unwrap();
+        let found: Vec<u8> = if path == "wasm" {
+            drawn.chunks(4).flat_map(|pixel| pixel[..3].to_vec()).collect()
+        } else {
+            let numbers: Vec<f32> = drawn.chunks_exact(4).map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect();
+            let over = |pixel: &[f32], k: usize| pixel[k] + (1.0 - pixel[3]) * [32.0, 64.0, 96.0][k] / 255.0;
+            numbers
+                .chunks(5)
+                .flat_map(|pixel| [0, 1, 2].map(|k| (255.0 * over(pixel, k)).round().clamp(0.0, 255.0) as u8))
+                .collect()
+        };
+        let psnr = psnr(&found, &expected);
+        assert!(psnr > 55.0, "{path}: {psnr} dB");
     }
 }
