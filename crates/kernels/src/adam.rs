@@ -146,7 +146,6 @@ mod tests {
 
     #[test]
     fn steps_agree_with_the_twin_at_odd_widths_and_on_any_number_of_threads() {
-        let before = threads::count();
         for (rows, wide) in [(1, 1), (3, 3), (17, 48), (20_000, 3), (5000, 7)] {
             let number = |i: usize, k: usize| ((i * 7919 + k * 104_729) % 2003) as f64 / 1001.0 - 1.0;
             let n = rows * wide;
@@ -158,10 +157,9 @@ mod tests {
             naive::adam(rule, &rates, &gradients, &mut expected);
             let mut bits = Vec::new();
             for count in [1, 2, 3] {
-                threads::set_count(count);
                 let [mut values, mut means, mut squares] = start.clone();
                 let of = AdamColumns { values: &mut values, means: &mut means, squares: &mut squares };
-                adam(rule, &rates, &gradients, of);
+                threads::with_count(count, || adam(rule, &rates, &gradients, of));
                 for (found, expected) in [&values, &means, &squares].into_iter().zip(&expected) {
                     assert!(found.iter().zip(expected).all(|(x, y)| (x - y).abs() <= 1e-15), "{rows} rows of {wide}");
                 }
@@ -169,6 +167,5 @@ mod tests {
             }
             assert!(bits[0] == bits[1] && bits[1] == bits[2]);
         }
-        threads::set_count(before);
     }
 }

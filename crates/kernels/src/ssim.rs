@@ -418,16 +418,13 @@ mod tests {
     fn the_bits_are_the_same_on_any_number_of_threads() {
         let rule = SsimRule { height: 150, width: 130, channels: 3, within: false };
         let [x, y] = pictures(150 * 130 * 3);
-        let before = threads::count();
-        let on = |threads: usize| {
-            threads::set_count(threads);
+        let on = |count: usize| {
             let (mut gx, mut gy) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-            let mean = ssim_gradient(rule, [&x, &y], [&mut gx, &mut gy]).unwrap();
+            let mean = threads::with_count(count, || ssim_gradient(rule, [&x, &y], [&mut gx, &mut gy])).unwrap();
             (mean.to_bits(), gx, gy)
         };
         let one = on(1);
         assert!(on(2) == one && on(3) == one);
-        threads::set_count(before);
     }
 
     #[test]

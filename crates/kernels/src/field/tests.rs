@@ -154,19 +154,16 @@ fn bits_do_not_depend_on_threads() {
     let grid = HashGridRule { style: HashGridStyle::Paper, levels: 7, features: 2, log2_rows: 12, least: 4, most: 200 };
     let (points, table) = (points(n as usize), numbers(2 * grid.rows(), 9));
     let bar = numbers(14 * n as usize, 10);
-    let of = |count| {
-        let before = threads::count();
-        threads::set_count(count);
+    let all = || {
         let mut all = composited(rule, rays.samples());
         let mut features = vec![0.0; 14 * n as usize];
         hash_grid(&grid.levels(), 2, &points, &table, &mut features);
         let mut gradient = vec![0.0; table.len()];
         hash_grid_table_gradient(&grid.levels(), 2, &points, &bar, &mut gradient);
-        threads::set_count(before);
         all.0.extend(features);
         all.1.extend(gradient);
         all
     };
-    let one = of(1);
-    assert!([2, 3].into_iter().all(|count| of(count) == one));
+    let found = [1, 2, 3].map(|count| threads::with_count(count, &all));
+    assert!(found[0] == found[1] && found[1] == found[2]);
 }

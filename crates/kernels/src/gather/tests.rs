@@ -24,8 +24,7 @@ fn shapes() -> Vec<[usize; 4]> {
 /// Calls `test` with one, two and eight threads: as many as there are, for what a size allows.
 fn with_threads(test: impl Fn()) {
     for threads in [1, 2, 8] {
-        threads::set_count(threads);
-        test();
+        threads::with_count(threads, &test);
     }
 }
 

@@ -158,9 +158,8 @@ fn few_equal_elements_and_many_are_found_alike() {
             places.iter().for_each(|&place| expected[place as usize] = group as i64);
         }
         for threads in [1, 2, 8] {
-            crate::threads::set_count(threads);
             let mut inverse = vec![0; n];
-            let found = unique(&x, &mut inverse).unwrap();
+            let found = crate::threads::with_count(threads, || unique(&x, &mut inverse)).unwrap();
             assert!(found.first == first && found.counts == counts && inverse == expected);
         }
     }

@@ -295,12 +295,7 @@ fn bits_do_not_depend_on_threads() {
         let camera = first.iter().chain(&second).map(|x| x.to_bits());
         [&picture].into_iter().chain(&bars).chain(&ends).flat_map(|x| bits(x)).chain(camera).collect::<Vec<u64>>()
     };
-    let before = threads::count();
-    let found = [1, 2, 8].map(|count| {
-        threads::set_count(count);
-        all()
-    });
-    threads::set_count(before);
+    let found = [1, 2, 8].map(|count| threads::with_count(count, &all));
     assert!(found[0] == found[1] && found[1] == found[2]);
     assert!(found[0].iter().any(|&x| x != 0));
 }

@@ -37,6 +37,22 @@ pub fn set_count(threads: usize) {
     COUNT.store(if THREADS { threads.clamp(1, MOST) } else { 1 }, Ordering::Relaxed);
 }
 
+/// What `f` returns with so many threads, which no other test changes meanwhile; then there are as many as before.
+#[cfg(test)]
+pub(crate) fn with_count<R>(threads: usize, f: impl FnOnce() -> R) -> R {
+    struct Before(usize);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            set_count(self.0);
+        }
+    }
+    static ONE_TEST: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _lock = ONE_TEST.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _before = Before(count());
+    set_count(threads);
+    f()
+}
+
 /// How many parts to cut `items` of `ns_each` nanoseconds into: 1 where that is less than waking a thread is worth.
 pub fn parts(items: usize, ns_each: f64) -> usize {
     let (total, waking) = (items as f64 * ns_each, params().threads.waking_ns);

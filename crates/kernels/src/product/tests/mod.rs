@@ -318,9 +318,8 @@ fn thread_count_changes_no_bit() {
         let (a, b) = (Numbers(1).take::<f32>(a_len), Numbers(2).take::<f32>(b_len));
         let [a, b] = [&a, &b].map(|x| Operand { data: Stored::Real(x), offset: 0 });
         let results = [1, 2, 3].map(|threads| {
-            crate::threads::set_count(threads);
             let mut c = vec![0.0; c_len];
-            product(1.0, a, b, &mut c, &axes).unwrap();
+            crate::threads::with_count(threads, || product(1.0, a, b, &mut c, &axes)).unwrap();
             c.into_iter().map(f32::to_bits).collect::<Vec<_>>()
         });
         assert!(results[0] == results[1] && results[1] == results[2], "{m} x {n} x {k}");
