@@ -74,11 +74,15 @@ class Drawing:
 
 
 def house():
-    """The eight crates as rooms, and the doors from `monotile` down to `kernels`."""
-    d = Drawing("house.svg", 990, 592, "The eight crates as rooms of a house; arrows point down only")
-    d.box(20, 16, 950, 56, PURPLE)
+    """The nine crates as rooms, and the doors from `monotile` down to `kernels`."""
+    d = Drawing("house.svg", 990, 592, "The nine crates as rooms of a house; arrows point down only")
+    d.box(20, 16, 730, 56, PURPLE)
     d.text(36, 40, "crates/cli", 14, bold=True)
     d.text(36, 60, "the `monotile` command: a subcommand a file", 12, SOFT)
+    d.box(770, 16, 200, 56, PURPLE)
+    d.text(786, 40, "crates/web", 14, bold=True)
+    d.text(786, 60, "splats in a page, as wasm", 12, SOFT)
+    d.line([(970, 44), (981, 44), (981, 535), (972, 535)], SOFT, 1.4, True)
     d.box(20, 104, 380, 58, ORANGE)
     d.text(36, 128, "crates/scene", 14, bold=True)
     d.text(36, 148, "glTF, animation, cameras, renderers", 12, SOFT)
@@ -131,7 +135,7 @@ def house():
     d.line([(410, 72), (410, 278)], SOFT, 1.4, True)
     for x in (210, 570):
         d.line([(x, 72), (x, 102)], SOFT, 1.4, True)
-    d.line([(915, 72), (915, 188)], SOFT, 1.4, True)
+    d.line([(730, 72), (730, 88), (915, 88), (915, 188)], SOFT, 1.4, True)
     for x in (210, 570):
         d.line([(x, 162), (x, 188)], SOFT, 1.4, True)
     for x in (210, 610):

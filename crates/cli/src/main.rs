@@ -50,6 +50,7 @@ Examples:
   monotile devices                                           where to compute: the processor, and graphics processors
   monotile render Fox.glb -o fox.png                         a picture of a 3D model; animations as .gif or .apng
   monotile splat render scene.ply --orbit -o scene.gif       once around a scene of Gaussian splats
+  monotile splat view scene.ply --html scene.html            a page to orbit it in; without --html a window
   monotile nerf train lego -o field --minutes 5              a radiance field from pictures with known cameras
   monotile info Fox.glb                                      what a 3D model holds
   monotile explain Fox.glb --vertex 1234 -o vertex.svg       one vertex on its way from the mesh to a pixel
@@ -145,6 +146,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let status = failure.report();
+            #[cfg(feature = "gpu")]
             if monotile_scene::gpu::is_left_at_work() {
                 let _ = out.flush();
                 process::exit_at_once(1);

@@ -90,8 +90,8 @@ pub use sample::GpuSampler;
 pub use scan::{GpuScan, recurrence, scan};
 pub use softmax::{log_softmax, softmax};
 pub use splat::{
-    GpuScreenSplats, GpuSplatBins, GpuSplatShapes, GpuWalk, blend_splats, blend_splats_backward, project_splats,
-    project_splats_backward, splat_colors, splat_colors_backward, walk_splats,
+    GpuScreenSplats, GpuSplatBins, GpuSplatShapes, GpuWalk, PlanKernel, PlanPass, PlanSize, PlanWord, SplatPlan, blend_splats,
+    blend_splats_backward, project_splats, project_splats_backward, splat_colors, splat_colors_backward, walk_splats,
 };
 pub use ssim::{GpuSsim, ssim, ssim_backward};
 pub use stream::{GpuRead, GpuStream};

@@ -31,6 +31,7 @@ mod ssim;
 pub mod train;
 mod transformed;
 mod triangles;
+mod up;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
@@ -54,6 +55,7 @@ pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections,
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 pub use ssim::{SsimWindows, ssim};
 pub use triangles::Surface;
+pub use up::UpAxis;
 
 pub use monotile::{Error, ErrorKind, Result};
 

@@ -7,7 +7,8 @@ use clap::Args;
 use super::render::silence_driver_messages;
 use super::viewpoint::{ModelReadArgs, size};
 use crate::command_error::CommandError;
-use crate::{report, viewer};
+use crate::report;
+use crate::viewer::{self, ModelContent};
 
 /// Opens a window on a glTF model: turn it, play its clips, look into its vertices.
 #[derive(Args)]
@@ -32,6 +33,8 @@ impl ViewArgs {
         silence_driver_messages(true);
         let (scene, _) = self.reading.open(&self.model)?;
         let name = self.model.file_name().unwrap_or_default();
-        viewer::open(scene, &report::path(name.as_ref()), self.size)
+        let content = ModelContent::new(scene)?;
+        let state = content.state();
+        viewer::open(content, state, &report::path(name.as_ref()), self.size)
     }
 }

@@ -22,6 +22,7 @@ pub enum ViewerInput {
     Step(f64),
     Wireframe,
     Vertices,
+    Antialiased,
     Help,
     Reset,
 }
@@ -36,11 +37,14 @@ pub struct ViewerState {
     pub time: f64,
     pub paused: bool,
     pub orbit: Orbit,
+    /// Where the camera is at first, and after a reset.
+    first: Orbit,
     /// Where the middle of the scene is, of the picture's half height.
     pub shift: [f32; 2],
     pub pointer: [f32; 2],
     pub wireframe: bool,
     pub vertices: bool,
+    pub antialiased: bool,
     pub help: bool,
 }
 
@@ -56,17 +60,27 @@ impl ViewerState {
             let name = if clip.name.is_empty() { format!("clip {}", i + 1) } else { clip.name.clone() };
             (name, f64::from(clip.duration))
         });
-        let clips: Vec<_> = named.collect();
+        Self::with_clips(named.collect(), Orbit::default())
+    }
+
+    /// A scene that stands still, from where it is looked at first.
+    pub fn still(first: Orbit) -> Self {
+        Self::with_clips(Vec::new(), first)
+    }
+
+    fn with_clips(clips: Vec<(String, f64)>, first: Orbit) -> Self {
         Self {
             clip: (!clips.is_empty()).then_some(0),
             clips,
             time: 0.0,
             paused: false,
-            orbit: Orbit::default(),
+            orbit: first,
+            first,
             shift: [0.0; 2],
             pointer: [-1.0; 2],
             wireframe: false,
             vertices: false,
+            antialiased: false,
             help: false,
         }
     }
@@ -99,8 +113,9 @@ impl ViewerState {
             }
             ViewerInput::Wireframe => self.wireframe = !self.wireframe,
             ViewerInput::Vertices => self.vertices = !self.vertices,
+            ViewerInput::Antialiased => self.antialiased = !self.antialiased,
             ViewerInput::Help => self.help = !self.help,
-            ViewerInput::Reset => (self.orbit, self.shift, self.time) = (Orbit::default(), [0.0; 2], 0.0),
+            ViewerInput::Reset => (self.orbit, self.shift, self.time) = (self.first, [0.0; 2], 0.0),
         }
     }
 
@@ -208,6 +223,18 @@ mod tests {
         still.handle(ViewerInput::Next(1), 100);
         still.pass(1.0);
         assert_eq!((still.clip, still.time, still.clip_line().as_str()), (None, 0.0, "no clips"));
+    }
+
+    #[test]
+    fn a_still_scene_is_reset_to_where_it_was_first_looked_at_from() {
+        let first = Orbit { azimuth: 120.0, elevation: 10.0, ..Orbit::default() };
+        let mut state = ViewerState::still(first);
+        for input in [ViewerInput::Turn([10.0, 5.0]), ViewerInput::Zoom(1.0), ViewerInput::Antialiased, ViewerInput::Next(1)] {
+            state.handle(input, 100);
+        }
+        assert!(state.orbit != first && state.antialiased && !state.moves());
+        state.handle(ViewerInput::Reset, 100);
+        assert_eq!(state.orbit, first);
     }
 
     #[test]

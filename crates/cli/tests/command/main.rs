@@ -15,6 +15,7 @@ mod samples;
 mod scene;
 mod splat;
 mod splat_train;
+mod splat_view;
 mod terminal;
 
 use std::path::Path;

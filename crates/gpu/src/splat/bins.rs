@@ -141,7 +141,7 @@ pub(super) fn tiles(rule: &BlendRule) -> usize {
     rule.width.div_ceil(SIDE) * rule.height.div_ceil(SIDE)
 }
 
-fn bins_parameters(n: usize, rule: &BlendRule, offsets: [usize; 5]) -> Parameters {
+pub(super) fn bins_parameters(n: usize, rule: &BlendRule, offsets: [usize; 5]) -> Parameters {
     let names = ["positions_at", "conics_at", "depths_at", "opacities_at", "colors_at"];
     let first = Parameters::default()
         .count("splats", n)
@@ -154,7 +154,7 @@ fn bins_parameters(n: usize, rule: &BlendRule, offsets: [usize; 5]) -> Parameter
     names.into_iter().zip(offsets).fold(first, |parameters, (name, offset)| parameters.count(name, offset))
 }
 
-fn starts_parameters(pairs: usize, tiles: usize) -> Parameters {
+pub(super) fn starts_parameters(pairs: usize, tiles: usize) -> Parameters {
     Parameters::default().count("pairs", pairs).count("tiles", tiles)
 }
 
@@ -162,7 +162,7 @@ fn globals() -> String {
     format!("const SLACK = {SLACK:?}f;\n{}", include_str!("bins.wgsl"))
 }
 
-fn count_text(parameters: &Parameters) -> KernelText {
+pub(super) fn count_text(parameters: &Parameters) -> KernelText {
     let body = "    let i = group * 64u + local;
     if (i >= splats()) { return; }
     let c = conics_at() + 3u * i;
@@ -204,7 +204,7 @@ fn count_text(parameters: &Parameters) -> KernelText {
     parameters.text(THREADS, &["f32"; 5], &["f32", "u32", "u32"], [&globals(), body])
 }
 
-fn emit_text(parameters: &Parameters) -> KernelText {
+pub(super) fn emit_text(parameters: &Parameters) -> KernelText {
     // As many as were counted, whatever this compilation of the same formulas finds: a tile that is none is the place of one that is missing.
     let body = "    let rank = group * 64u + local;
     if (rank >= splats()) { return; }
@@ -236,7 +236,7 @@ fn emit_text(parameters: &Parameters) -> KernelText {
     parameters.text(THREADS, &["u32", "u32", "u32", "f32"], &["u32"; 2], [&globals(), body])
 }
 
-fn starts_text(parameters: &Parameters) -> KernelText {
+pub(super) fn starts_text(parameters: &Parameters) -> KernelText {
     let body = "    let tile = group * 64u + local;
     if (tile > tiles()) { return; }
     var low = 0u;

@@ -42,7 +42,7 @@ pub(super) fn parameters(rule: &BlendRule, first: usize, [colors, picture, bar]:
         .count("bar_at", bar)
 }
 
-fn text(parameters: &Parameters) -> KernelText {
+pub(super) fn text(parameters: &Parameters) -> KernelText {
     let globals = concat!(
         include_str!("blend.wgsl"),
         "

@@ -68,7 +68,7 @@ fn checked(
     Ok((n, coefficients, each_in_rows(stream, name, parts)?))
 }
 
-fn parameters(n: usize, camera: &CameraRows, [means, harmonics, depths]: [usize; 3], bar: usize) -> Parameters {
+pub(super) fn parameters(n: usize, camera: &CameraRows, [means, harmonics, depths]: [usize; 3], bar: usize) -> Parameters {
     let first = Parameters::default().count("splats", n).count("bar_at", bar).camera(camera);
     first.count("means_at", means).count("harmonics_at", harmonics).count("depths_at", depths)
 }
@@ -81,7 +81,7 @@ fn seen(text: &mut Text, coefficients: usize) {
     text.unrolled(coefficients, |k| format!("    let h{k} = coefficient(at + {}u);\n    color += y[{k}] * h{k};", 3 * k));
 }
 
-fn forward(parameters: &Parameters, coefficients: usize) -> KernelText {
+pub(super) fn forward(parameters: &Parameters, coefficients: usize) -> KernelText {
     let mut text = Text::default();
     text.line("    let i = group * 64u + local;\n    if (i >= splats()) { return; }\n    var shown = vec3<f32>(0.0);");
     text.line("    if (a2[depths_at() + i] > 0.0) {");

@@ -9,6 +9,7 @@
 //! | `bins` | a range of slots for each splat, in the order of depth; a list of slots for each tile |
 //! | `blend`, `unblend` | a workgroup a tile of 16 x 16 pixels; the walk again, which leaves a record of sums in each slot |
 //! | `gather` | the slots of a splat, added in their order |
+//! | `plan` | the kernels of a picture as a list, for a page that walks it |
 //! | `walk` | a step at random, with the processor's random bits |
 //!
 //! Every number has one writer, and integers alone are added in any order, so that the same adapter gives the same bits.
@@ -17,6 +18,7 @@ mod bins;
 mod blend;
 mod gather;
 mod harmonics;
+mod plan;
 mod project;
 mod unblend;
 mod unproject;
@@ -29,6 +31,7 @@ use monotile_kernels::splat::{CameraRows, ProjectRule};
 pub use self::bins::GpuSplatBins;
 pub use self::blend::blend_splats;
 pub use self::harmonics::{splat_colors, splat_colors_backward};
+pub use self::plan::{PlanKernel, PlanPass, PlanSize, PlanWord, SplatPlan};
 pub use self::project::project_splats;
 pub use self::unblend::blend_splats_backward;
 pub use self::unproject::project_splats_backward;

@@ -55,7 +55,7 @@ pub fn project_splats(
     GpuScreenSplats::of_block(&result, n)
 }
 
-fn text(parameters: &Parameters) -> KernelText {
+pub(super) fn text(parameters: &Parameters) -> KernelText {
     let body = "    let i = group * 64u + local;
     let n = splats();
     if (i >= n) { return; }

@@ -367,6 +367,10 @@ macro_rules! vector {
                 // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $scale(self.0, n.0) })
             }
+            #[inline(always)]
+            fn scale_by_any_power_of_two(self, n: Self) -> Self {
+                self.scale_by_power_of_two(n)
+            }
         }
         impl Add for $name {
             type Output = Self;

@@ -159,6 +159,12 @@ pub trait Vector:
     /// self · 2ⁿ for integer n within ±2000; 0 or ∞ beyond the range of the element.
     fn scale_by_power_of_two(self, n: Self) -> Self;
 
+    /// self · 2ⁿ for any integer n up to 2000.
+    #[inline(always)]
+    fn scale_by_any_power_of_two(self, n: Self) -> Self {
+        self.scale_by_power_of_two(self.isa().constant(-2000.0).max(n))
+    }
+
     /// The token that this register was made of.
     #[inline(always)]
     fn isa(self) -> Enabled<Self> {

@@ -53,15 +53,21 @@ impl<T: Lanes> SplatBins<T> {
         self.entries.len() / ENTRY
     }
 
+    /// How many pairs of a splat and a block of pixels there are.
+    pub fn block_pairs(&self) -> usize {
+        self.entries.as_chunks::<ENTRY>().0.iter().map(|entry| entry[2].count_ones() as usize).sum()
+    }
+
     /// How many splats are visible.
     pub fn visible(&self) -> usize {
         self.visible
     }
 
-    /// Splat, slot and blocks of the splats of a tile, front to back.
+    /// Splat, slot and blocks of the splats of a tile, front to back, and those of the tiles after it.
     #[inline(always)]
-    pub(super) fn tile(&self, tile: usize) -> &[[u32; ENTRY]] {
-        &self.entries.as_chunks().0[self.tiles[tile] as usize..self.tiles[tile + 1] as usize]
+    pub(super) fn tile(&self, tile: usize) -> (&[[u32; ENTRY]], &[[u32; ENTRY]]) {
+        let (first, next) = (self.tiles[tile] as usize, self.tiles[tile + 1] as usize);
+        self.entries.as_chunks().0[first..].split_at(next - first)
     }
 }
 

@@ -10,19 +10,16 @@
 use super::bins::{GEOMETRY, SplatBins};
 use super::stated::TILE;
 use super::tile::{
-    BLOCKS, BlockKernel, TileCenters, TileLanes, TileSplat, dispatch_blocks, open_blocks, open_pixels, pass_through,
+    ABREAST, BLOCKS, BlockKernel, Bounds, NEAR, NearRecords, Passage, TileCenters, TileLanes, TileSplat, alphas, dispatch_blocks,
+    entries_of_blocks, open_blocks, open_pixels, take_bits,
 };
 use crate::compiled::compiled;
-use crate::simd::{self, Enabled, Lanes, Vector};
+use crate::simd::{Enabled, Lanes, Vector};
 use crate::sort::SortKey;
 use crate::threads;
 
 /// The most channels of a pass.
 pub(super) const PASS: usize = 4;
-/// How many entries ahead records are fetched.
-const AHEAD: usize = 6;
-/// Entries after which is asked anew which blocks are finished.
-pub(super) const ASKED: usize = 16;
 /// Nanoseconds a pair of a splat and a tile, by which work is split.
 pub(super) const PAIR_NS: f64 = 40.0;
 
@@ -83,15 +80,6 @@ pub trait Sortable: Lanes + SortKey {}
 impl<T: Lanes + SortKey> Sortable for T {}
 
 impl<T: Sortable> SplatBins<T> {
-    /// What a tile reads of a splat. That of an entry some way ahead is fetched: splats of a tile lie anywhere.
-    #[inline(always)]
-    pub(super) fn record(&self, entries: &[[u32; 3]], n: usize) -> &[T] {
-        if let Some(&[ahead, ..]) = entries.get(n + AHEAD) {
-            simd::prefetch(self.records[ahead as usize * self.wide..].as_ptr());
-        }
-        &self.records[entries[n][0] as usize * self.wide..][..self.wide]
-    }
-
     /// The corner of a tile.
     #[inline(always)]
     pub(super) fn corner([column, row]: [usize; 2]) -> [T; 2] {
@@ -145,44 +133,44 @@ fn tile<V: Vector, const R: usize, const F: usize>(
 {
     let rule = &bins.rule;
     let centers = TileCenters::<V, R>::new(isa);
-    let (zero, least, most, stop) = (isa.zero(), isa.constant(rule.least), isa.constant(rule.most), isa.constant(rule.stop));
+    let (zero, bounds) = (isa.zero(), Bounds::new(isa, rule));
     let open_at_first = open_pixels(rule, at);
     let mut blocks = [BlockSums { t: [zero; R], sums: [[zero; R]; F] }; BLOCKS];
     for (b, block) in blocks.iter_mut().enumerate() {
         block.t = open_at_first.block(isa, b);
     }
-    let corner = SplatBins::corner(at);
-    let entries = bins.tile(at[1] * rule.tiles().0 + at[0]);
-    let mut open = 0;
-    for n in 0..entries.len() {
-        if n % ASKED == 0 {
-            open = open_blocks(isa, blocks.iter().map(|block| block.t));
-            if open == 0 {
-                break;
+    let (entries, after) = bins.tile(at[1] * rule.tiles().0 + at[0]);
+    let mut near = NearRecords::new(SplatBins::corner(at), first);
+    for (n, here) in entries.chunks(NEAR).enumerate() {
+        let open = open_blocks(isa, blocks.iter().map(|block| block.t));
+        if open == 0 {
+            break;
+        }
+        near.copy(isa, bins, here, if n + 1 < entries.len().div_ceil(NEAR) { &entries[(n + 1) * NEAR..] } else { after });
+        let reached = entries_of_blocks(here, open);
+        for (b, block) in blocks.iter_mut().enumerate() {
+            let mut reached = reached[b];
+            if reached == 0 {
+                continue;
             }
-        }
-        let mut reached = entries[n][2] & open;
-        if reached == 0 {
-            continue;
-        }
-        let record = bins.record(entries, n);
-        let splat = TileSplat::read(isa, record, corner);
-        let mut features = [zero; F];
-        for f in 0..F {
-            features[f] = isa.splat(record[GEOMETRY + first + f]);
-        }
-        while reached != 0 {
-            let b = reached.trailing_zeros() as usize % BLOCKS;
-            reached &= reached - 1;
-            let block = &mut blocks[b];
-            for r in 0..R {
-                let alpha = splat.alpha(centers.to(&splat, b, r)).min(most);
-                let (weight, next) = pass_through(alpha.where_less(least, zero, alpha), block.t[r], stop);
-                block.t[r] = next;
-                for f in 0..F {
-                    block.sums[f][r] = weight.mul_add(features[f], block.sums[f][r]);
+            // In registers while the block's splats pass.
+            let BlockSums { mut t, mut sums } = *block;
+            while reached != 0 {
+                let near = take_bits::<ABREAST>(&mut reached).map(|n| &near.records[n]);
+                let splats = near.map(|record| TileSplat::read(isa, record));
+                for r in 0..R {
+                    let (alphas, _) = alphas(&centers, &splats, (b, r));
+                    for (alpha, record) in alphas.into_iter().zip(near) {
+                        let passage = Passage::new(alpha, t[r], &bounds);
+                        t[r] = passage.next;
+                        for f in 0..F {
+                            let sum = passage.weight.mul_add(isa.splat(record[GEOMETRY + f]), sums[f][r]);
+                            sums[f][r] = passage.open(&bounds, sum, sums[f][r]);
+                        }
+                    }
                 }
             }
+            *block = BlockSums { t, sums };
         }
     }
     // Depth is the last feature, and stands after the coverage.

@@ -11,7 +11,9 @@
 //! | `tile` | a tile in registers: its pixels, and a splat before them |
 //! | [`blend`](mod@blend) | a tile of pixels, front to back |
 //! | [`unblend`](mod@unblend) | the same walk again, which leaves one record of sums in each slot |
+//! | `passes` | what splats leave at blocks on that walk, and its sums over a splat's blocks |
 //! | `gather` | the slots of a splat, added in their order |
+//! | [`spz`] | splats from the bytes of a packed file |
 //!
 //! Each splat owns its slots and each tile its pixels. Nothing is added by two threads to the same number, so that a gradient has the same bits
 //! on any number of threads.
@@ -25,8 +27,10 @@ pub mod blend;
 mod gather;
 pub mod harmonics;
 mod lanes;
+mod passes;
 pub mod project;
 mod reach;
+pub mod spz;
 pub mod stated;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
-//! Pixels of a tile in registers: 16 blocks of 4 x 4 pixels, a block in one register or a few.
+//! Pixels of a tile in registers: 16 blocks of 4 x 4 pixels, a block in one register or a few; and the splats before them, some at a time.
 
-use super::bins::GEOMETRY;
-use super::blend::BlendRule;
+use super::bins::{GEOMETRY, SplatBins};
+use super::blend::{BlendRule, Sortable};
 use super::stated::{BLOCK, TILE};
 use crate::number::Number;
+use crate::real::Real;
 use crate::simd::{self, Enabled, Kernel, Lanes, Vector, math};
 
 /// Blocks of a side of a tile.
@@ -125,26 +126,129 @@ pub(super) struct TileSplat<V> {
 }
 
 impl<V: Vector> TileSplat<V> {
-    /// From its record, in a tile with this corner.
+    /// From its record in [`NearRecords`].
     #[inline(always)]
-    pub fn read(isa: Enabled<V>, record: &[V::Element], corner: [V::Element; 2]) -> Self {
-        let g = &record[..GEOMETRY];
+    pub fn read(isa: Enabled<V>, record: &[V::Element; NEAR_WIDE]) -> Self {
         Self {
-            center: [isa.splat(g[0] - corner[0]), isa.splat(g[1] - corner[1])],
-            along: isa.splat(g[2]),
-            slope: isa.splat(g[3]),
-            across: isa.splat(g[4]),
-            log_opacity: isa.splat(g[5]),
+            center: [isa.splat(record[0]), isa.splat(record[1])],
+            along: isa.splat(record[2]),
+            slope: isa.splat(record[3]),
+            across: isa.splat(record[4]),
+            log_opacity: isa.splat(record[5]),
         }
     }
 
-    /// o exp(−½ dᵀ Q d)
+    /// log₂ of o exp(−½ dᵀ Q d)
     #[inline(always)]
-    pub fn alpha(&self, [dx, dy]: [V; 2]) -> V {
+    pub fn log_alpha(&self, [dx, dy]: [V; 2]) -> V {
         let skewed = self.slope.mul_add(dy, dx);
         let rest = self.across.mul_add(dy * dy, self.log_opacity);
-        math::exp2(self.along.mul_add(skewed * skewed, rest))
+        self.along.mul_add(skewed * skewed, rest)
     }
+}
+
+/// o exp(−½ dᵀ Q d) of N splats over the pixels of a register, and d: they pass through the exponential side by side, since each is a chain in which operations wait.
+#[inline(always)]
+pub(super) fn alphas<V: Vector, const R: usize, const N: usize>(
+    centers: &TileCenters<V, R>,
+    splats: &[TileSplat<V>; N],
+    (block, r): (usize, usize),
+) -> ([V; N], [[V; 2]; N])
+where
+    V::Element: Lanes,
+{
+    let at = [splats[0].along; 2];
+    let (mut logs, mut d) = ([at[0]; N], [at; N]);
+    for n in 0..N {
+        d[n] = centers.to(&splats[n], block, r);
+        logs[n] = splats[n].log_alpha(d[n]);
+    }
+    (math::exp2(logs), d)
+}
+
+/// Entries of a tile whose splats are read at once: a bit of a word each.
+pub(super) const NEAR: usize = u64::BITS as usize;
+/// Splats that pass a block side by side.
+pub(super) const ABREAST: usize = 2;
+/// log₂ of the opacity of a splat that is nowhere.
+const NOWHERE: f64 = -1e4;
+/// The bit of each block.
+const BLOCK_BITS: [u32; BLOCKS] = {
+    let mut bits = [0; BLOCKS];
+    let mut b = 0;
+    while b < BLOCKS {
+        bits[b] = 1 << b;
+        b += 1;
+    }
+    bits
+};
+/// Numbers of a record there: its geometry and the features of a pass.
+const NEAR_WIDE: usize = 16;
+
+/// What tiles read of the splats of some entries, side by side: splats of a tile lie anywhere.
+pub(super) struct NearRecords<T> {
+    /// The last one is of a splat that is nowhere.
+    pub records: [[T; NEAR_WIDE]; NEAR + 1],
+    /// The tile's corner, from which places are counted.
+    corner: [T; NEAR_WIDE],
+    /// The first feature of the pass.
+    first: usize,
+}
+
+impl<T: Sortable> NearRecords<T> {
+    #[inline(always)]
+    pub fn new([x, y]: [T; 2], first: usize) -> Self {
+        let mut corner = [T::ZERO; NEAR_WIDE];
+        (corner[0], corner[1]) = (x, y);
+        let mut records = [[T::ZERO; NEAR_WIDE]; NEAR + 1];
+        records[NEAR][5] = T::from_f64(NOWHERE);
+        Self { records, corner, first }
+    }
+
+    /// Copies the records of some entries, and has those of the `next` ones fetched.
+    #[inline(always)]
+    pub fn copy<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, bins: &SplatBins<T>, entries: &[[u32; 3]], next: &[[u32; 3]]) {
+        for (n, (near, &[splat, ..])) in self.records[..NEAR].iter_mut().zip(entries).enumerate() {
+            if let Some(&[ahead, ..]) = next.get(n) {
+                simd::prefetch(bins.records.as_ptr().wrapping_add(ahead as usize * bins.wide));
+            }
+            let record = &bins.records[splat as usize * bins.wide..][..bins.wide];
+            let (from, corner) = (&record[..NEAR_WIDE], &self.corner);
+            for k in (0..NEAR_WIDE).step_by(V::LANES) {
+                (isa.read(&from[k..]) - isa.read(&corner[k..])).write(&mut near[k..]);
+            }
+            if self.first > 0 {
+                let features = &record[GEOMETRY + self.first..];
+                near[GEOMETRY..].iter_mut().zip(features).for_each(|(to, &x)| *to = x);
+            }
+        }
+    }
+}
+
+/// Takes the lowest bits that are set, N of them; [`NEAR`] where there are no more.
+#[inline(always)]
+pub(super) fn take_bits<const N: usize>(bits: &mut u64) -> [usize; N] {
+    let mut taken = [0; N];
+    for n in 0..N {
+        taken[n] = bits.trailing_zeros() as usize;
+        *bits &= bits.wrapping_sub(1);
+    }
+    taken
+}
+
+/// Of each block, a bit for each of up to [`NEAR`] entries that reaches it, of the blocks that are open.
+#[inline(always)]
+pub(super) fn entries_of_blocks(entries: &[[u32; 3]], open: u32) -> [u64; BLOCKS] {
+    let mut halves = [[0_u32; BLOCKS]; 2];
+    for (half, entries) in halves.iter_mut().zip(entries.chunks(NEAR / 2)) {
+        for (n, &[_, _, mask]) in entries.iter().enumerate() {
+            let (mask, bit) = (mask & open, 1 << n);
+            for (half, of) in half.iter_mut().zip(BLOCK_BITS) {
+                *half |= if mask & of == 0 { 0 } else { bit };
+            }
+        }
+    }
+    std::array::from_fn(|b| u64::from(halves[0][b]) | u64::from(halves[1][b]) << (NEAR / 2))
 }
 
 /// T of a block's pixels. It is negative where a pixel is finished, or not in the picture: nothing passes any more, and |T| is what did.
@@ -165,10 +269,49 @@ pub(super) fn open_blocks<V: Vector>(isa: Enabled<V>, blocks: impl Iterator<Item
     open
 }
 
-/// What becomes of a register of pixels by a splat with this α: the weight α T of its colour, 0 where it is passed over, and T afterwards.
-#[inline(always)]
-pub(super) fn pass_through<V: Vector>(alpha: V, t: V, stop: V) -> (V, V) {
-    let weight = alpha * t;
-    let next = t - weight;
-    (stop.where_less(next, weight, t.isa().zero()), stop.where_less(next, next, t.min(-t)))
+/// What blending compares with.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds<V> {
+    /// The next number below the least α.
+    below: V,
+    pub most: V,
+    stop: V,
+}
+
+impl<V: Vector> Bounds<V> {
+    #[inline(always)]
+    pub fn new(isa: Enabled<V>, rule: &BlendRule) -> Self {
+        let least = V::Element::from_f64(rule.least);
+        // Three quarters to one and a half of what its last bit counts.
+        let below = least - least * V::Element::from_f64(0.75 * V::Element::EPSILON.to_f64());
+        Self { below: isa.splat(below), most: isa.constant(rule.most), stop: isa.constant(rule.stop) }
+    }
+}
+
+/// What becomes of a register of pixels by a splat.
+pub(super) struct Passage<V> {
+    /// α T of the least α or more, also where nothing passes any more; 0 where α is a NaN.
+    pub weight: V,
+    /// T without the splat's light.
+    through: V,
+    /// T afterwards.
+    pub next: V,
+}
+
+impl<V: Vector> Passage<V> {
+    /// By the splat's α, up to the largest one and more.
+    #[inline(always)]
+    pub fn new(alpha: V, t: V, bounds: &Bounds<V>) -> Self {
+        // The second operand, where either is a NaN. Masked as it is multiplied.
+        let alpha = bounds.most.min(alpha);
+        let weight = bounds.below.where_less(alpha, alpha * t, t.isa().zero());
+        let through = t - weight;
+        Self { weight, through, next: bounds.stop.where_less(through, through, t.min(-t)) }
+    }
+
+    /// `yes` where the splat is seen or passed over, and `no` where nothing passes any more.
+    #[inline(always)]
+    pub fn open(&self, bounds: &Bounds<V>, yes: V, no: V) -> V {
+        bounds.stop.where_less(self.through, yes, no)
+    }
 }

@@ -10,17 +10,19 @@
 //! features' sums are the record that a pair of a splat and a tile leaves in its own slot.
 
 use super::bins::{GEOMETRY, SplatBins};
-use super::blend::{ASKED, PAIR_NS, PASS, Sortable};
+use super::blend::{PAIR_NS, PASS, Sortable};
 use super::gather::{ScreenGradients, gather};
+use super::passes::{PASSES, Passes, left_at, write_sums};
 use super::project::ScreenSplatsMut;
 use super::stated::TILE;
 use super::tile::{
-    BLOCKS, BlockKernel, PIXELS, TileCenters, TileLanes, TileSplat, dispatch_blocks, open_blocks, open_pixels, pass_through,
+    ABREAST, BLOCKS, BlockKernel, Bounds, NEAR, NearRecords, PIXELS, Passage, TileCenters, TileLanes, TileSplat, alphas,
+    dispatch_blocks, entries_of_blocks, open_blocks, open_pixels, take_bits,
 };
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
 use crate::shape::count;
-use crate::simd::{Enabled, Square, Vector};
+use crate::simd::{Enabled, Vector};
 use crate::threads::{self, SharedSlice};
 
 /// Moments of a record.
@@ -32,7 +34,7 @@ compiled! {
     /// The gradients of [`blend`](super::blend()) from the cotangent of its picture, with that picture: of what is on the screen, and of the colours `(N, channels)`.
     ///
     /// # Errors
-    /// If there is no memory for a record a slot.
+    /// If there is no memory for a record a slot and some scratch.
     ///
     /// # Panics
     /// If lengths do not fit.
@@ -42,7 +44,6 @@ compiled! {
         assert!(pictures.iter().all(|x| x.len() == pixels), "a picture and its cotangent");
         assert!(out.check() == bins.splats && colors_out.len() == count(&[bins.splats, rule.channels]), "a gradient for each splat");
         let mut out = ScreenGradients { out, colors: colors_out };
-        out.clear();
         let features = rule.channels + 1;
         let (columns, rows) = rule.tiles();
         for first in (0..features).step_by(PASS) {
@@ -50,9 +51,11 @@ compiled! {
             let mut records = Block::new(count(&[bins.pairs(), RECORD]))?;
             let shared = SharedSlice::new(records.as_chunks_mut::<RECORD>().0);
             let parts = if threads::parts(bins.pairs(), 3.0 * PAIR_NS) > 1 { rows } else { 1 };
+            let mut scratch = Block::new(count(&[parts, PASSES]))?;
+            let scratch = SharedSlice::new(&mut scratch);
             threads::run(parts, |part| {
                 for row in threads::range(rows, 1, parts, part) {
-                    dispatch_blocks(BandGradient { bins, row, columns, first, here, pictures, records: shared });
+                    dispatch_blocks(BandGradient { bins, row, columns, first, here, pictures, records: shared, part, scratch });
                 }
             });
             gather(bins, records.as_chunks().0, first..first + here, &mut out);
@@ -72,17 +75,22 @@ struct BandGradient<'a, T: Sortable> {
     /// What was drawn, and its cotangent.
     pictures: [&'a [T]; 2],
     records: SharedSlice<'a, [T; RECORD]>,
+    /// The part of the work that it belongs to, and memory for each.
+    part: usize,
+    scratch: SharedSlice<'a, T>,
 }
 
 impl<T: Sortable> BlockKernel<T> for BandGradient<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Element = T>, const R: usize>(self, isa: Enabled<V>) {
+        // SAFETY: each part has its own scratch.
+        let mut passes = Passes::new(unsafe { self.scratch.part(self.part * PASSES..(self.part + 1) * PASSES) });
         for column in 0..self.columns {
             match self.here {
-                1 => self.tile::<V, R, 1, 7>(isa, column),
-                2 => self.tile::<V, R, 2, 8>(isa, column),
-                3 => self.tile::<V, R, 3, 9>(isa, column),
-                _ => self.tile::<V, R, 4, 10>(isa, column),
+                1 => self.tile::<V, R, 1, 7>(isa, column, &mut passes),
+                2 => self.tile::<V, R, 2, 8>(isa, column, &mut passes),
+                3 => self.tile::<V, R, 3, 9>(isa, column, &mut passes),
+                _ => self.tile::<V, R, 4, 10>(isa, column, &mut passes),
             }
         }
     }
@@ -155,96 +163,99 @@ impl<T: Sortable> BandGradient<'_, T> {
 
     /// M = [`MOMENTS`] + F sums for each splat of a tile.
     #[inline(always)]
-    fn tile<V: Vector<Element = T>, const R: usize, const F: usize, const M: usize>(&self, isa: Enabled<V>, column: usize) {
+    fn tile<V: Vector<Element = T>, const R: usize, const F: usize, const M: usize>(
+        &self,
+        isa: Enabled<V>,
+        column: usize,
+        passes: &mut Passes<'_, T>,
+    ) {
         let Self { bins, first, .. } = *self;
         let rule = &bins.rule;
-        let entries = bins.tile(self.row * self.columns + column);
+        let (entries, after) = bins.tile(self.row * self.columns + column);
         if entries.is_empty() {
             return;
         }
         let mut blocks = self.blocks::<V, R, F>(isa, column);
         let centers = TileCenters::<V, R>::new(isa);
-        let corner = SplatBins::corner([column, self.row]);
-        let (zero, one) = (isa.zero(), isa.constant(1.0));
-        let (least, most, stop) = (isa.constant(rule.least), isa.constant(rule.most), isa.constant(rule.stop));
-        let mut open = 0;
-        for (n, &[_, slot, mask]) in entries.iter().enumerate() {
-            if n % ASKED == 0 && (n == 0 || open != 0) {
-                open = open_blocks(isa, blocks.iter().map(|block| block.t));
-            }
-            // SAFETY: a slot belongs to one pair of a splat and a tile, and a tile to one part.
-            let record_out = &mut unsafe { self.records.part(slot as usize..slot as usize + 1) }[0];
-            let mut reached = mask & open;
-            if reached == 0 {
-                *record_out = [T::ZERO; RECORD];
+        let (zero, bounds) = (isa.zero(), Bounds::new(isa, rule));
+        let record_of = |slot: u32| {
+            // SAFETY: a slot belongs to one pair of a splat and a tile, and a tile to one part, which asks for one record at a time.
+            let record = unsafe { self.records.part(slot as usize..slot as usize + 1) };
+            &mut record[0]
+        };
+        let mut near = NearRecords::new(SplatBins::corner([column, self.row]), first);
+        for (n, here) in entries.chunks(NEAR).enumerate() {
+            let open = open_blocks(isa, blocks.iter().map(|block| block.t));
+            if open == 0 {
+                for &[_, slot, _] in here {
+                    *record_of(slot) = [T::ZERO; RECORD];
+                }
                 continue;
             }
-            let record = bins.record(entries, n);
-            let splat = TileSplat::read(isa, record, corner);
-            let mut features = [zero; F];
-            for f in 0..F {
-                features[f] = isa.splat(record[GEOMETRY + first + f]);
-            }
-            let mut sums = [zero; M];
-            while reached != 0 {
-                let b = reached.trailing_zeros() as usize % BLOCKS;
-                reached &= reached - 1;
-                let block = &mut blocks[b];
-                for r in 0..R {
-                    let [dx, dy] = centers.to(&splat, b, r);
-                    let whole = splat.alpha([dx, dy]);
-                    let alpha = whole.min(most);
-                    let alpha = alpha.where_less(least, zero, alpha);
-                    let (weight, next) = pass_through(alpha, block.t[r], stop);
-                    block.t[r] = next;
-                    let mut cg = zero;
-                    for f in 0..F {
-                        cg = block.g[f][r].mul_add(features[f], cg);
-                        sums[MOMENTS + f] = weight.mul_add(block.g[f][r], sums[MOMENTS + f]);
+            near.copy(isa, bins, here, if n + 1 < entries.len().div_ceil(NEAR) { &entries[(n + 1) * NEAR..] } else { after });
+            let reached = entries_of_blocks(here, open);
+            passes.begin(here, open);
+            for (b, block) in blocks.iter_mut().enumerate() {
+                let mut reached = reached[b];
+                if reached == 0 {
+                    continue;
+                }
+                let BlockBars { mut t, mut behind, g } = *block;
+                while reached != 0 {
+                    let taken = take_bits::<ABREAST>(&mut reached);
+                    let records = taken.map(|n| &near.records[n]);
+                    let splats = records.map(|record| TileSplat::read(isa, record));
+                    let mut found = [[[zero; 2]; R]; ABREAST];
+                    for r in 0..R {
+                        let (alphas, _) = alphas(&centers, &splats, (b, r));
+                        for n in 0..ABREAST {
+                            let passage = Passage::new(alphas[n], t[r], &bounds);
+                            t[r] = passage.next;
+                            let weight = passage.open(&bounds, passage.weight, zero);
+                            let mut cg = zero;
+                            for f in 0..F {
+                                cg = g[f][r].mul_add(isa.splat(records[n][GEOMETRY + f]), cg);
+                            }
+                            // −α ᾱ = S α / (1 − α) − T α (c · g), where α / (1 − α) is T α / T′; 0 where the splat is passed over.
+                            let seen = weight * cg;
+                            behind[r] -= seen;
+                            let sigma = behind[r] * (weight / passage.next) - seen;
+                            let sigma = bounds.most.where_less(alphas[n], zero, sigma);
+                            found[n][r] = [weight, sigma];
+                        }
                     }
-                    // −α ᾱ = S α / (1 − α) − T α (c · g); 0 where the splat is passed over.
-                    let seen = weight * cg;
-                    let behind = block.behind[r] - seen;
-                    block.behind[r] = behind;
-                    let sigma = behind * (alpha / (one - alpha)) - seen;
-                    let sigma = zero.where_less(weight, most.where_less(whole, zero, sigma), zero);
-                    let (sx, sy) = (sigma * dx, sigma * dy);
-                    sums[0] += sigma;
-                    sums[1] += sx;
-                    sums[2] += sy;
-                    sums[3] = sx.mul_add(dx, sums[3]);
-                    sums[4] = sx.mul_add(dy, sums[4]);
-                    sums[5] = sy.mul_add(dy, sums[5]);
+                    for n in 0..ABREAST {
+                        passes.put(taken[n], &found[n]);
+                    }
                 }
+                *block = BlockBars { t, behind, g };
             }
-            write_sums(isa, &sums, record_out);
-        }
-    }
-}
-
-/// The sum of the lanes of each register. As many registers as lanes become one, half as many at each step. What a record has beyond is unspecified.
-#[inline(always)]
-fn write_sums<V: Vector, const M: usize>(isa: Enabled<V>, sums: &[V; M], to: &mut [V::Element; RECORD]) {
-    #[inline(always)]
-    fn halve<V: Vector, const S: usize, const M: usize>(block: &mut [V]) {
-        if S < V::LANES {
-            for i in 0..V::LANES.min(M) {
-                if i % (2 * S) == 0 {
-                    let (x, y) = block[i].exchange::<S>(block[i + S]);
-                    block[i] = x + y;
+            for k in 0..here.len() {
+                let n = passes.entry(k);
+                let [_, slot, mask] = here[n];
+                let mut reached = mask & open;
+                let splat = TileSplat::read(isa, &near.records[n]);
+                let mut sums = [zero; M];
+                for left in passes.of(n) {
+                    let b = reached.trailing_zeros() as usize % BLOCKS;
+                    reached &= reached.wrapping_sub(1);
+                    for r in 0..R {
+                        let [weight, sigma] = left_at(isa, left, r);
+                        let [dx, dy] = centers.to(&splat, b, r);
+                        for f in 0..F {
+                            sums[MOMENTS + f] = weight.mul_add(blocks[b].g[f][r], sums[MOMENTS + f]);
+                        }
+                        let (sx, sy) = (sigma * dx, sigma * dy);
+                        sums[0] += sigma;
+                        sums[1] += sx;
+                        sums[2] += sy;
+                        sums[3] = sx.mul_add(dx, sums[3]);
+                        sums[4] = sx.mul_add(dy, sums[4]);
+                        sums[5] = sy.mul_add(dy, sums[5]);
+                    }
                 }
+                write_sums(isa, &sums, record_of(slot));
             }
         }
-    }
-    for start in (0..M).step_by(V::LANES) {
-        let mut block = Square::zero(isa);
-        for k in 0..V::LANES.min(M - start) {
-            block[k] = sums[start + k];
-        }
-        halve::<V, 1, M>(&mut block);
-        halve::<V, 2, M>(&mut block);
-        halve::<V, 4, M>(&mut block);
-        halve::<V, 8, M>(&mut block);
-        block[0].write(&mut to[start..]);
     }
 }

@@ -50,6 +50,12 @@ impl<T> Clone for SharedSlice<'_, T> {
 
 impl<T> Copy for SharedSlice<'_, T> {}
 
+#[cold]
+#[inline(never)]
+fn beyond(range: Range<usize>, len: usize) -> ! {
+    panic!("{range:?} of {len} elements")
+}
+
 impl<'a, T: Send> SharedSlice<'a, T> {
     pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Self { start: SyncPtr(slice.as_mut_ptr()), len: slice.len(), of: PhantomData }
@@ -62,9 +68,13 @@ impl<'a, T: Send> SharedSlice<'a, T> {
     ///
     /// # Safety
     /// As long as the part is used, nobody else uses a part that shares an element with it.
+    // Within loops over registers, which a call would have written to memory.
+    #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "the parts are disjoint, the caller's duty")]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
-        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} elements", self.len);
+        if range.start > range.end || range.end > self.len {
+            beyond(range, self.len);
+        }
         // SAFETY: the range lies in the slice that `new` borrowed; that it is nobody else's is the caller's duty.
         unsafe { std::slice::from_raw_parts_mut(self.start.0.add(range.start), range.len()) }
     }

@@ -13,6 +13,7 @@ mod pose;
 mod scale;
 mod transforms;
 mod undistort;
+mod upright;
 mod view;
 mod viewer;
 mod write;
@@ -91,6 +92,8 @@ pub struct Capture {
     /// What was unusual, a sentence each.
     pub notes: Vec<String>,
     origin: CaptureOrigin,
+    /// Rows of the rotation of the files' world to that of the views.
+    turned: [[f64; 3]; 3],
 }
 
 /// What a capture was read from.
@@ -146,7 +149,14 @@ fn places(capture: &Capture) -> HashMap<[usize; 2], &CaptureView> {
 impl Capture {
     /// A capture in memory.
     pub fn from_views(views: Vec<CaptureView>, points: Option<PointCloud>) -> Self {
-        Self { format: "views in memory", views, points, notes: Vec::new(), origin: CaptureOrigin::Memory }
+        Self {
+            format: "views in memory",
+            views,
+            points,
+            notes: Vec::new(),
+            origin: CaptureOrigin::Memory,
+            turned: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        }
     }
 
     /// The capture of a folder, of a `transforms.json`, or of a list of cameras as trainers write it; the format is told by what is there.

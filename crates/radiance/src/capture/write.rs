@@ -16,7 +16,7 @@ use super::{Capture, CaptureOrigin, CaptureSplit, CaptureView, colmap, places};
 impl Capture {
     /// Writes the cameras of all views: to a `.json` as nerfstudio has them, else to a folder in the capture's own format and frame.
     ///
-    /// Poses are those of the views, as they are now. Lenses are those of the pictures' files, before anything was undistorted or scaled; a pose that has
+    /// Poses are those of the views, as they are now; a capture's own files are in the world that they were read in, whatever [`Capture::with_up`] did. Lenses are those of the pictures' files, before anything was undistorted or scaled; a pose that has
     /// not changed keeps its digits. What else a file of the capture says is kept. Of a panorama's views the first counts.
     ///
     /// # Errors
@@ -38,8 +38,8 @@ impl Capture {
                 let words = "write_cameras: views in memory have no format of their own; name a file that ends in .json";
                 Err(Error::value(words))
             }
-            CaptureOrigin::Colmap { folder, binary } => colmap::write(self, folder, *binary, path),
-            CaptureOrigin::Transforms(files) => self.write_transforms(files, path),
+            CaptureOrigin::Colmap { folder, binary } => colmap::write(&self.in_own_world(), folder, *binary, path),
+            CaptureOrigin::Transforms(files) => self.in_own_world().write_transforms(files, path),
         }
     }
 

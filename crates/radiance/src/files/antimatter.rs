@@ -3,7 +3,8 @@
 //! # Source
 //! Kwok (2023), antimatter15/splat: the format as its `convert.py` writes it.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use monotile::{Error, Result};
@@ -11,6 +12,7 @@ use monotile_kernels::splat::stated::COLOR_OFFSET;
 use monotile_kernels::splat::stated::harmonics::Y0;
 
 use super::read::ReadSplats;
+use super::rows::write_rows;
 use super::{SplatFileInfo, StoredSplats, byte, logit, sigmoid, unit};
 
 /// Bytes of a splat.
@@ -38,25 +40,24 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<ReadSplats> {
     Ok(read)
 }
 
-pub(super) fn write(splats: &StoredSplats, to: &mut impl Write) -> std::io::Result<()> {
+pub(super) fn write(splats: &StoredSplats, to: &mut BufWriter<File>) -> std::io::Result<()> {
     let [means, rotations, log_scales, logits, harmonics] = splats.elements();
     let wide = 3 * splats.coefficients();
-    for i in 0..logits.len() {
-        let mut row = [0_u8; ROW];
-        let (numbers, _) = row.as_chunks_mut::<4>();
-        for k in 0..3 {
-            numbers[k] = means[3 * i + k].to_le_bytes();
-            numbers[3 + k] = log_scales[3 * i + k].exp().to_le_bytes();
+    write_rows(to, logits.len(), ROW, |first, bytes| {
+        for (i, row) in (first / ROW..).zip(bytes.chunks_exact_mut(ROW)) {
+            let (numbers, _) = row.as_chunks_mut::<4>();
+            for k in 0..3 {
+                numbers[k] = means[3 * i + k].to_le_bytes();
+                numbers[3 + k] = log_scales[3 * i + k].exp().to_le_bytes();
+            }
+            for k in 0..3 {
+                row[24 + k] = byte(255.0 * (COLOR_OFFSET + Y0 * f64::from(harmonics[wide * i + k])));
+            }
+            row[27] = byte(255.0 * sigmoid(logits[i]));
+            let q = unit(&rotations[4 * i..]);
+            for (at, part) in [3, 0, 1, 2].into_iter().enumerate() {
+                row[28 + at] = byte(q[part] * 128.0 + 128.0);
+            }
         }
-        for k in 0..3 {
-            row[24 + k] = byte(255.0 * (COLOR_OFFSET + Y0 * f64::from(harmonics[wide * i + k])));
-        }
-        row[27] = byte(255.0 * sigmoid(logits[i]));
-        let q = unit(&rotations[4 * i..]);
-        for (at, part) in [3, 0, 1, 2].into_iter().enumerate() {
-            row[28 + at] = byte(q[part] * 128.0 + 128.0);
-        }
-        to.write_all(&row)?;
-    }
-    Ok(())
+    })
 }

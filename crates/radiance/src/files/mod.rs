@@ -15,7 +15,9 @@ mod gltf;
 mod packed;
 mod ply;
 mod ply_header;
+mod ply_rows;
 mod read;
+mod rows;
 #[cfg(feature = "formats")]
 mod sog;
 #[cfg(feature = "formats")]
@@ -34,6 +36,7 @@ use read::ReadSplats;
 
 use crate::project::ProjectOptions;
 use crate::splats::Splats;
+use crate::up::UpAxis;
 
 /// How files of splats are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,6 +71,12 @@ impl SplatFileInfo {
         let mip = self.comments.iter().any(|comment| says_mip(comment));
         let blur = if mip { ProjectOptions::mip().blur } else { default.blur };
         ProjectOptions { antialiased: self.antialiased, blur, ..default }
+    }
+
+    /// The axis that points up: that of the format, but z where a comment says so, as nerfstudio's exporter writes it.
+    pub fn up(&self) -> UpAxis {
+        let says_z = |comment: &String| comment.eq_ignore_ascii_case("Vertical Axis: z");
+        if self.comments.iter().any(says_z) { UpAxis::Z } else { UpAxis::of(self.frame) }
     }
 }
 
@@ -188,6 +197,36 @@ impl Splats {
         })?;
         let stored = StoredSplats::new(&self.to_frame(options.frame, format.frame())?)?;
         write_to(format, path, &stored, options)
+    }
+
+    /// The bytes of a file of SPZ, with other options than their default: for a page or a message that holds a scene.
+    ///
+    /// # Errors
+    /// Those of [`Splats::write_as`] but the system's.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// use monotile_radiance::{SplatFormat, SplatReadOptions, SplatWriteOptions, Splats};
+    /// let splats = Splats {
+    ///     means: Tensor::from([[1.0_f32, 2.0, 3.0]]),
+    ///     rotations: Tensor::from([[0.0_f32, 0.0, 0.0, 1.0]]),
+    ///     log_scales: Tensor::from([[-3.0_f32, -2.0, -1.0]]),
+    ///     logits: Tensor::from([0.0_f32]),
+    ///     harmonics: Tensor::zeros(&[1, 1, 3], DType::F32)?,
+    /// };
+    /// let bytes = splats.to_spz(&SplatWriteOptions::default())?;
+    /// let (read, info) = Splats::from_bytes(SplatFormat::Spz, &bytes, &SplatReadOptions::default())?;
+    /// // Its y points up, that of trainers down.
+    /// assert_eq!((read.means.to_vec::<f32>()?, info.format), (vec![1.0, -2.0, -3.0], "SPZ 3"));
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[cfg(feature = "formats")]
+    #[track_caller]
+    pub fn to_spz(&self, options: &SplatWriteOptions) -> Result<Vec<u8>> {
+        self.check("to_spz")?;
+        let stored = StoredSplats::new(&self.to_frame(options.frame, SplatFormat::Spz.frame())?)?;
+        spz::pack(&stored, options).map_err(|e| e.with_context("to_spz"))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Properties may stand in any order, beside others, and be doubles. Scales are logarithms and the opacity is a logit, as splats have them.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use monotile::text::printable;
@@ -11,13 +12,13 @@ use monotile_kernels::splat::harmonics::degree;
 use monotile_kernels::threads;
 
 use super::ply_header::{ANTIALIASED, PlyElement, PlyHeader, PlyNumber, PlyRows, number, says_antialiased};
-use super::read::ReadSplats;
+use super::ply_rows::{RowRuns, scatter};
+use super::read::{ReadSplats, TOGETHER, are_plain};
+use super::rows::write_rows;
 use super::{SplatFileInfo, SplatWriteOptions, StoredSplats, compressed_ply};
 
 /// Nanoseconds a number, by which work is split.
 const NUMBER_NS: f64 = 0.7;
-/// Rows that are read or written at once: those of degree 3 fill half of a second-level cache.
-const ROWS: usize = 1 << 11;
 /// The most bytes of comments that are written.
 const MOST_COMMENTS: usize = 1 << 14;
 
@@ -95,49 +96,58 @@ fn missing(path: &Path, name: &str) -> Error {
     Error::format(path, format!("has no property {name}, which each splat needs"))
 }
 
-/// Rows, and what becomes of them.
+/// Rows, what becomes of them, and whether it was seen that all of them can be drawn.
 struct RowsTarget<'a> {
     rows: &'a [u8],
     out: [&'a mut [f32]; 5],
+    plain: &'a mut bool,
 }
 
 impl Layout {
-    /// All numbers of all rows: a few rows at a time, so that each is read from memory once.
+    /// All numbers of all rows: a few rows at a time, so that each is read from memory once and looked at while it is in the cache.
     fn gather(&self, rows: &PlyRows<'_>, read: &mut ReadSplats) {
         let (wide, stride) = (3 * self.coefficients, rows.stride);
-        let parts = threads::parts(rows.count * (11 + wide), NUMBER_NS);
-        let targets =
-            read.means.chunks_mut(3 * ROWS).zip(read.rotations.chunks_mut(4 * ROWS)).zip(read.log_scales.chunks_mut(3 * ROWS));
-        let targets = targets.zip(read.logits.chunks_mut(ROWS)).zip(read.harmonics.chunks_mut(wide * ROWS));
-        let mut targets: Vec<RowsTarget<'_>> = rows
-            .bytes
-            .chunks(ROWS * stride)
-            .zip(targets)
-            .map(|(rows, ((((means, rotations), log_scales), logits), harmonics))| RowsTarget {
-                rows,
-                out: [means, rotations, log_scales, logits, harmonics],
-            })
-            .collect();
-        let singles = |fields: &[Field]| {
+        let singles = |fields: &Vec<Field>| {
             let place = |&(at, number): &Field| (number == PlyNumber::F32 && at % 4 == 0).then_some(at / 4);
             fields.iter().map(place).collect::<Option<Vec<usize>>>().filter(|_| stride.is_multiple_of(4))
         };
-        let places = self.groups.each_ref().map(|fields| singles(fields));
-        threads::split_mut(&mut targets, 1, parts.min(rows.count.div_ceil(ROWS).max(1)), |_, targets| {
-            for RowsTarget { rows, out } in targets {
-                for ((fields, places), out) in self.groups.iter().zip(&places).zip(out) {
-                    for (row, out) in rows.chunks_exact(stride).zip(out.chunks_exact_mut(fields.len())) {
-                        match places {
-                            Some(places) => {
-                                let (numbers, _) = row.as_chunks::<4>();
-                                places.iter().zip(out).for_each(|(&at, x)| *x = f32::from_le_bytes(numbers[at]));
+        let runs = match self.groups.each_ref().map(singles) {
+            [Some(means), Some(rotations), Some(scales), Some(logits), Some(harmonics)] => {
+                RowRuns::of(&[means, rotations, scales, logits, harmonics])
+            }
+            _ => None,
+        };
+        let mut plain = vec![false; rows.count.div_ceil(TOGETHER)];
+        let columns = read.means.chunks_mut(3 * TOGETHER).zip(read.rotations.chunks_mut(4 * TOGETHER));
+        let columns = columns.zip(read.log_scales.chunks_mut(3 * TOGETHER)).zip(read.logits.chunks_mut(TOGETHER));
+        let columns = columns.zip(read.harmonics.chunks_mut(wide * TOGETHER)).zip(&mut plain);
+        let mut targets: Vec<RowsTarget<'_>> = rows
+            .bytes
+            .chunks(TOGETHER * stride.max(1))
+            .zip(columns)
+            .map(|(rows, (((((means, rotations), log_scales), logits), harmonics), plain))| RowsTarget {
+                rows,
+                out: [means, rotations, log_scales, logits, harmonics],
+                plain,
+            })
+            .collect();
+        let parts = threads::parts(rows.count * (11 + wide), NUMBER_NS).min(targets.len().max(1));
+        threads::split_mut(&mut targets, 1, parts, |_, targets| {
+            for RowsTarget { rows, out, plain } in targets {
+                match runs {
+                    Some(runs) => runs.gather(rows.as_chunks().0, stride / 4, self.coefficients - 1, out),
+                    None => {
+                        for (fields, out) in self.groups.iter().zip(out.iter_mut()) {
+                            for (row, out) in rows.chunks_exact(stride).zip(out.chunks_exact_mut(fields.len())) {
+                                fields.iter().zip(out).for_each(|(&field, x)| *x = number(row, field));
                             }
-                            None => fields.iter().zip(out).for_each(|(&field, x)| *x = number(row, field)),
                         }
                     }
                 }
+                **plain = are_plain(&out.each_ref().map(|numbers| &**numbers));
             }
         });
+        read.plain = plain;
     }
 }
 
@@ -160,7 +170,7 @@ pub(super) fn begin(options: &SplatWriteOptions, to: &mut impl Write) -> std::io
     Ok(())
 }
 
-pub(super) fn write(splats: &StoredSplats, options: &SplatWriteOptions, to: &mut impl Write) -> std::io::Result<()> {
+pub(super) fn write(splats: &StoredSplats, options: &SplatWriteOptions, to: &mut BufWriter<File>) -> std::io::Result<()> {
     let [means, rotations, log_scales, logits, harmonics] = splats.elements();
     let n = logits.len();
     let coefficients = splats.coefficients();
@@ -175,31 +185,11 @@ pub(super) fn write(splats: &StoredSplats, options: &SplatWriteOptions, to: &mut
     }
     writeln!(to, "end_header")?;
     let wide = 3 * coefficients;
-    let row = 11 + wide;
-    let mut block = vec![0_u8; 4 * row * ROWS.min(n)];
-    for start in (0..n).step_by(ROWS) {
-        let here = ROWS.min(n - start);
-        let block = &mut block[..4 * row * here];
-        threads::split_mut(block, 4 * row, threads::parts(here * row, NUMBER_NS), |first, block| {
-            for (i, bytes) in (start + first / (4 * row)..).zip(block.chunks_exact_mut(4 * row)) {
-                let (numbers, _) = bytes.as_chunks_mut::<4>();
-                let h = &harmonics[wide * i..][..wide];
-                let mut put = |at: usize, x: f32| numbers[at] = x.to_le_bytes();
-                for k in 0..3 {
-                    put(k, means[3 * i + k]);
-                    put(3 + k, h[k]);
-                    put(4 + wide + k, log_scales[3 * i + k]);
-                    for j in 0..rest {
-                        put(6 + k * rest + j, h[3 + 3 * j + k]);
-                    }
-                }
-                put(3 + wide, logits[i]);
-                for (k, part) in [3, 0, 1, 2].into_iter().enumerate() {
-                    put(7 + wide + k, rotations[4 * i + part]);
-                }
-            }
-        });
-        to.write_all(block)?;
-    }
-    Ok(())
+    let row = 4 * (11 + wide);
+    let make = |first: usize, bytes: &mut [u8]| {
+        let rows = first / row..(first + bytes.len()) / row;
+        let columns = [(means, 3), (rotations, 4), (log_scales, 3), (logits, 1), (harmonics, wide)];
+        scatter(columns.map(|(numbers, wide)| &numbers[wide * rows.start..wide * rows.end]), rest, bytes.as_chunks_mut().0);
+    };
+    write_rows(to, n, row, make)
 }

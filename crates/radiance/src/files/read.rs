@@ -12,8 +12,8 @@ use crate::splats::Splats;
 
 /// Nanoseconds in which a splat is looked at, by which work is split.
 const SPLAT_NS: f64 = 12.0;
-/// Splats that are looked at together.
-const TOGETHER: usize = 1 << 12;
+/// Splats that are looked at together: those of degree 3 and their rows in a file fit a second-level cache.
+pub(super) const TOGETHER: usize = 1 << 10;
 
 /// Elements that were read, quaternions as x, y, z, w.
 pub(super) struct ReadSplats {
@@ -24,6 +24,8 @@ pub(super) struct ReadSplats {
     pub harmonics: Block<f32>,
     /// Coefficients a channel.
     pub coefficients: usize,
+    /// Of each [`TOGETHER`] splats, whether a reader has seen by [`are_plain`] that all can be drawn; empty where none has looked.
+    pub plain: Vec<bool>,
     pub info: SplatFileInfo,
 }
 
@@ -39,6 +41,7 @@ impl ReadSplats {
             logits: room(1)?,
             harmonics: room(3 * coefficients)?,
             coefficients,
+            plain: Vec::new(),
             info,
         })
     }
@@ -77,7 +80,7 @@ impl ReadSplats {
     }
 
     /// The splats that cannot be drawn, in order.
-    fn not_drawn(&self) -> Vec<usize> {
+    fn not_drawn<'a>(&'a self) -> Vec<usize> {
         let (n, wide) = (self.logits.len(), 3 * self.coefficients);
         let drawn = |i: usize| {
             let rotation = &self.rotations[4 * i..][..4];
@@ -94,23 +97,35 @@ impl ReadSplats {
             for (chunk, list) in (first..).zip(lists) {
                 let rows = chunk * TOGETHER..n.min((chunk + 1) * TOGETHER);
                 // Most chunks hold numbers alone, which is quicker to see of all of them together.
-                let of = |x: &[f32], wide: usize| finite(&x[wide * rows.start..wide * rows.end]);
-                let plain = of(&self.means, 3)
-                    && of(&self.rotations, 4)
-                    && of(&self.log_scales, 3)
-                    && of(&self.logits, 1)
-                    && of(&self.harmonics, wide);
-                let turned = |i: usize| self.rotations[4 * i..][..4].iter().any(|&x| x != 0.0);
-                list.extend(rows.filter(|&i| if plain { !turned(i) } else { !drawn(i) }));
+                let of = |x: &'a [f32], wide: usize| &x[wide * rows.start..wide * rows.end];
+                let columns = || {
+                    [
+                        of(&self.means, 3),
+                        of(&self.rotations, 4),
+                        of(&self.log_scales, 3),
+                        of(&self.logits, 1),
+                        of(&self.harmonics, wide),
+                    ]
+                };
+                if !self.plain.get(chunk).copied().unwrap_or_else(|| are_plain(&columns())) {
+                    list.extend(rows.filter(|&i| !drawn(i)));
+                }
             }
         });
         lists.concat()
     }
 }
 
-/// Whether no number is infinite or NaN.
+/// Whether of means, rotations, log scales, logits and harmonics no number is infinite or NaN, and no quaternion 0.
+pub(super) fn are_plain(columns: &[&[f32]; 5]) -> bool {
+    let (rotations, _) = columns[1].as_chunks::<4>();
+    let zeros = rotations.iter().fold(false, |any, q| any | (q.iter().fold(0, |bits, x| bits | x.to_bits() << 1) == 0));
+    !zeros && columns.iter().all(|numbers| finite(numbers))
+}
+
+/// Whether no number is infinite or NaN: whether no exponent is full, to which 1 is added.
 fn finite(x: &[f32]) -> bool {
-    x.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff)) < f32::INFINITY.to_bits()
+    x.iter().fold(0, |bits, x| bits | (x.to_bits() & 0x7f80_0000).wrapping_add(0x0080_0000)) >> 31 == 0
 }
 
 /// Rows without those that are named, in increasing order.

@@ -19,6 +19,7 @@ mod shadow;
 mod target;
 mod texture;
 mod uniform_data;
+mod window_surface;
 
 use monotile::{Device, GpuAccess, Result, Tensor};
 use monotile_gpu::texture_numbers;
@@ -26,7 +27,7 @@ use wgpu::util::DeviceExt as _;
 
 pub use self::device::is_left_at_work;
 pub use self::overlay::Rectangle;
-pub use self::screen::Screen;
+pub use self::screen::{PictureScreen, Screen};
 
 use self::device::{Gpu, unsupported};
 use self::geometry::Geometry;

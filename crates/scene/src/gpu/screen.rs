@@ -1,24 +1,21 @@
-//! A window's picture.
+//! A window's picture: a scene that the adapter draws, or a picture that is there already.
 
 use std::fmt;
 
 use monotile::Result;
 
 use super::Uploaded;
-use super::device::{Gpu, unsupported};
-use super::overlay::{Overlay, Rectangle};
+use super::device::unsupported;
+use super::overlay::Rectangle;
+use super::pipeline::{PipelineDescriptor, layout, module};
 use super::target::RenderTarget;
-use crate::{Pose, Scene, Shot};
+use super::window_surface::WindowSurface;
+use crate::{Picture, Pose, Scene, Shot};
 
 /// A scene in a window.
 pub struct Screen {
-    gpu: Gpu,
+    surface: WindowSurface,
     uploaded: Uploaded,
-    overlay: Overlay,
-    surface: wgpu::Surface<'static>,
-    configuration: wgpu::SurfaceConfiguration,
-    /// The format that is drawn in: sRGB, also where the window's own is not.
-    format: wgpu::TextureFormat,
     target: RenderTarget,
 }
 
@@ -28,25 +25,12 @@ impl Screen {
     /// # Errors
     /// A machine without an adapter that can, and a scene that does not fit it.
     pub fn new<W: wgpu::DisplayAndWindowHandle + 'static>(scene: &Scene, window: W, size: [usize; 2]) -> Result<Self> {
-        let surface = monotile_gpu::instance()
-            .create_surface(window)
-            .map_err(|e| unsupported(format!("nothing can be drawn in this window: {e}")))?;
-        let (gpu, adapter) = Gpu::presenting(&surface)?;
-        let mut configuration = surface
-            .get_default_config(&adapter, size[0].max(1) as u32, size[1].max(1) as u32)
-            .ok_or_else(|| unsupported(format!("{} cannot draw in this window", gpu.summary().name)))?;
-        let formats = surface.get_capabilities(&adapter).formats;
-        configuration.format = formats.iter().copied().find(wgpu::TextureFormat::is_srgb).unwrap_or(configuration.format);
-        let format = configuration.format.add_srgb_suffix();
-        if format != configuration.format {
-            configuration.view_formats = vec![format];
-        }
-        configuration.present_mode = wgpu::PresentMode::AutoVsync;
-        let uploaded = Uploaded::new(&gpu, scene, format)?;
-        let (overlay, target) =
-            gpu.checked(|| Ok((Overlay::new(&gpu.device, format), RenderTarget::new(&gpu.device, format, sides(&configuration)))))?;
-        surface.configure(&gpu.device, &configuration);
-        Ok(Self { gpu, uploaded, overlay, surface, configuration, format, target })
+        let surface = WindowSurface::new(window, size)?;
+        let gpu = &surface.gpu;
+        let uploaded = Uploaded::new(gpu, scene, surface.format)?;
+        let target = gpu.checked(|| Ok(RenderTarget::new(&gpu.device, surface.format, surface.size())))?;
+        surface.configure();
+        Ok(Self { surface, uploaded, target })
     }
 
     /// Follows the window to a new size.
@@ -54,19 +38,15 @@ impl Screen {
     /// # Errors
     /// More pixels than the device has.
     pub fn resize(&mut self, size: [usize; 2]) -> Result<()> {
-        self.gpu.check_size(size)?;
-        if size.contains(&0) || size == sides(&self.configuration) {
-            return Ok(());
+        if self.surface.resize(size)? {
+            self.target = RenderTarget::new(&self.surface.gpu.device, self.surface.format, size);
         }
-        (self.configuration.width, self.configuration.height) = (size[0] as u32, size[1] as u32);
-        self.surface.configure(&self.gpu.device, &self.configuration);
-        self.target = RenderTarget::new(&self.gpu.device, self.format, size);
         Ok(())
     }
 
     /// Width and height of the pictures that [`Screen::present`] takes.
     pub fn size(&self) -> [usize; 2] {
-        sides(&self.configuration)
+        self.surface.size()
     }
 
     /// Shows a pose with rectangles over it, at the display's next refresh; skips it where the window is hidden.
@@ -77,35 +57,133 @@ impl Screen {
         if [shot.camera.width, shot.camera.height] != self.size() {
             return Err(unsupported(format!("the window is {:?} pixels, the shot {:?}", self.size(), shot.camera)));
         }
-        let texture = match self.surface.get_current_texture() {
-            wgpu::CurrentSurfaceTexture::Success(texture) | wgpu::CurrentSurfaceTexture::Suboptimal(texture) => texture,
-            wgpu::CurrentSurfaceTexture::Timeout | wgpu::CurrentSurfaceTexture::Occluded => return Ok(()),
-            wgpu::CurrentSurfaceTexture::Outdated | wgpu::CurrentSurfaceTexture::Lost => {
-                self.surface.configure(&self.gpu.device, &self.configuration);
-                return Ok(());
-            }
-            wgpu::CurrentSurfaceTexture::Validation => return Err(unsupported("the window gives no picture to draw in")),
-        };
-        let Self { gpu, uploaded, overlay, target, .. } = self;
-        let view = texture.texture.create_view(&wgpu::TextureViewDescriptor { format: Some(self.format), ..Default::default() });
-        gpu.checked(|| {
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            uploaded.encode(gpu, &mut encoder, (target, &view), (pose, shot));
-            overlay.encode(gpu, &mut encoder, (&view, target.size), over);
-            gpu.queue.submit([encoder.finish()]);
-            Ok(())
-        })?;
-        self.gpu.queue.present(texture);
-        Ok(())
+        let Self { surface, uploaded, target } = self;
+        surface.present(over, |gpu, encoder, view| uploaded.encode(gpu, encoder, (target, view), (pose, shot)))
     }
 }
 
 impl fmt::Debug for Screen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Screen({}, {} x {})", self.gpu.name(), self.configuration.width, self.configuration.height)
+        let [width, height] = self.size();
+        write!(f, "Screen({}, {width} x {height})", self.surface.gpu.name())
     }
 }
 
-fn sides(configuration: &wgpu::SurfaceConfiguration) -> [usize; 2] {
-    [configuration.width as usize, configuration.height as usize]
+/// Pictures in a window, which something else draws.
+pub struct PictureScreen {
+    surface: WindowSurface,
+    pipeline: wgpu::RenderPipeline,
+    group: wgpu::BindGroupLayout,
+    sampler: wgpu::Sampler,
+    /// The last picture's texture.
+    held: Option<(wgpu::Texture, wgpu::BindGroup)>,
+}
+
+impl PictureScreen {
+    /// Takes the adapter that presents to `window`, which is `size` pixels wide and high.
+    ///
+    /// # Errors
+    /// A machine without an adapter that can.
+    pub fn new<W: wgpu::DisplayAndWindowHandle + 'static>(window: W, size: [usize; 2]) -> Result<Self> {
+        let surface = WindowSurface::new(window, size)?;
+        let device = &surface.gpu.device;
+        let entry = |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None };
+        let sampled = wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: true },
+            view_dimension: wgpu::TextureViewDimension::D2,
+            multisampled: false,
+        };
+        let entries = [entry(0, sampled), entry(1, wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering))];
+        let (group, pipeline) = surface.gpu.checked(|| {
+            let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some("picture"), entries: &entries };
+            let group = device.create_bind_group_layout(&descriptor);
+            let module = module(device, include_str!("picture.wgsl").to_string());
+            let layout = layout(device, &[Some(&group)]);
+            let pipeline =
+                PipelineDescriptor::new(&module, &layout, surface.format, ["picture_vertex", "picture_pixel"]).make(device);
+            Ok((group, pipeline))
+        })?;
+        let sampler = device.create_sampler(&wgpu::SamplerDescriptor {
+            mag_filter: wgpu::FilterMode::Linear,
+            min_filter: wgpu::FilterMode::Linear,
+            ..Default::default()
+        });
+        surface.configure();
+        Ok(Self { surface, pipeline, group, sampler, held: None })
+    }
+
+    /// Follows the window to a new size.
+    ///
+    /// # Errors
+    /// More pixels than the device has.
+    pub fn resize(&mut self, size: [usize; 2]) -> Result<()> {
+        self.surface.resize(size).map(|_| ())
+    }
+
+    /// Width and height of the window.
+    pub fn size(&self) -> [usize; 2] {
+        self.surface.size()
+    }
+
+    /// Shows a picture over the whole window, whatever its own size, with rectangles over it. Its alpha is not read.
+    ///
+    /// # Errors
+    /// A picture with more pixels a side than the device has, and a device that is lost.
+    pub fn present(&mut self, picture: &Picture, over: &[Rectangle]) -> Result<()> {
+        let Picture { width, height, rgba } = picture;
+        self.surface.gpu.check_size([*width, *height])?;
+        let size = wgpu::Extent3d { width: *width as u32, height: *height as u32, depth_or_array_layers: 1 };
+        if self.held.as_ref().is_none_or(|(texture, _)| texture.size() != size) {
+            self.held = Some(self.texture(size)?);
+        }
+        let Self { surface, pipeline, held: Some((texture, bound)), .. } = self else { return Ok(()) };
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * size.width), rows_per_image: None };
+        surface.gpu.queue.write_texture(texture.as_image_copy(), rgba, layout, size);
+        surface.present(over, |_, encoder, view| {
+            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+                label: Some("picture"),
+                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                    view,
+                    depth_slice: None,
+                    resolve_target: None,
+                    ops: wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::BLACK), store: wgpu::StoreOp::Store },
+                })],
+                ..Default::default()
+            });
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, &*bound, &[]);
+            pass.draw(0..3, 0..1);
+        })
+    }
+
+    fn texture(&self, size: wgpu::Extent3d) -> Result<(wgpu::Texture, wgpu::BindGroup)> {
+        let device = &self.surface.gpu.device;
+        self.surface.gpu.checked(|| {
+            let texture = device.create_texture(&wgpu::TextureDescriptor {
+                label: Some("picture"),
+                size,
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: wgpu::TextureFormat::Rgba8UnormSrgb,
+                usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+                view_formats: &[],
+            });
+            let view = texture.create_view(&Default::default());
+            let entries = [
+                wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::TextureView(&view) },
+                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::Sampler(&self.sampler) },
+            ];
+            let descriptor = wgpu::BindGroupDescriptor { label: Some("picture"), layout: &self.group, entries: &entries };
+            let bound = device.create_bind_group(&descriptor);
+            Ok((texture, bound))
+        })
+    }
+}
+
+impl fmt::Debug for PictureScreen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [width, height] = self.size();
+        write!(f, "PictureScreen({}, {width} x {height})", self.surface.gpu.name())
+    }
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use monotile::Tensor;
 use monotile_radiance::{
-    AxisFrame, Capture, CapturePicture, CaptureView, MatrixCamera, ProjectOptions, SplatOptions, Splats, SsimWindows, ssim,
+    AxisFrame, Capture, CapturePicture, CaptureView, MatrixCamera, ProjectOptions, SplatOptions, Splats, SsimWindows, UpAxis, ssim,
 };
 use serde_json::{Value, json};
 
-use super::orbit::{OrbitLens, UpAxis};
+use super::orbit::{OrbitLens, learned_up, up_axis};
 use super::render::{SplatBackground, background};
 use super::views::{SplitChoice, views};
 use super::{SceneExtent, open};
@@ -41,7 +41,7 @@ pub struct SplatCompareArgs {
     #[arg(value_name = "SECOND")]
     second: PathBuf,
     /// A capture, whose cameras see the scenes
-    #[arg(long, value_name = "DATA", conflicts_with_all = ["views", "camera", "size", "fov", "up"])]
+    #[arg(long, value_name = "DATA", conflicts_with_all = ["views", "camera", "size", "fov"])]
     cameras: Option<PathBuf>,
     /// Which of its views
     #[arg(long, value_name = "SPLIT", default_value = "all", requires = "cameras")]
@@ -58,8 +58,8 @@ pub struct SplatCompareArgs {
     /// Degrees that a camera sees vertically
     #[arg(long, value_name = "DEGREES", default_value_t = 40.0, value_parser = numbers::finite::<f64>)]
     fov: f64,
-    /// The axis that points up, in the first file [default: that of its format]
-    #[arg(long, value_name = "AXIS", allow_hyphen_values = true)]
+    /// The axis that points up, in the first scene [default: that of its format]
+    #[arg(long, value_name = "AXIS", allow_hyphen_values = true, value_parser = up_axis)]
     up: Option<UpAxis>,
     /// What is behind scenes and transparent pictures: a colour as #rrggbb
     #[arg(long, value_name = "COLOUR", default_value = "#000000", value_parser = background)]
@@ -103,22 +103,37 @@ impl ViewDifference {
 /// Pixels of a side of a window of SSIM.
 const WINDOW: usize = 11;
 
+/// A scene that is compared.
+struct ComparedScene {
+    splats: Splats,
+    frame: AxisFrame,
+    /// What points up in the world that it was learned in.
+    up: UpAxis,
+    options: SplatOptions,
+}
+
 /// What is compared.
 enum Compared {
-    Scene(Box<(Splats, AxisFrame, SplatOptions)>),
+    Scene(Box<ComparedScene>),
     Pictures(Vec<PathBuf>),
     Views(Vec<CaptureView>),
 }
 
 impl Compared {
-    fn open(path: &Path, split: SplitChoice) -> Result<Self, CommandError> {
-        if !path.is_dir() || path.join("meta.json").is_file() {
-            let (splats, about) = open(path, false)?;
-            let options = SplatOptions { project: about.project(), ..SplatOptions::default() };
-            return Ok(Self::Scene(Box::new((splats, about.frame, options))));
+    /// The scene of a file, if it is one.
+    fn scene_of(path: &Path, up: Option<UpAxis>) -> Result<Option<Self>, CommandError> {
+        if path.is_dir() && !path.join("meta.json").is_file() {
+            return Ok(None);
         }
+        let (splats, about) = open(path, false)?;
+        let options = SplatOptions { project: about.project(), ..SplatOptions::default() };
+        Ok(Some(Self::Scene(Box::new(ComparedScene { splats, frame: about.frame, up: learned_up(up, &about), options }))))
+    }
+
+    /// The pictures of a folder: a capture's, or any.
+    fn pictures_of(path: &Path, split: SplitChoice, up: UpAxis) -> Result<Self, CommandError> {
         if Capture::is_at(path) {
-            return Ok(Self::Views(views(path, split)?));
+            return Ok(Self::Views(views(path, split, up)?));
         }
         let entries = std::fs::read_dir(path).map_err(|e| monotile::Error::io("reading", path, &e))?;
         let is_picture = |file: &PathBuf| {
@@ -133,7 +148,7 @@ impl Compared {
         Ok(Self::Pictures(pictures))
     }
 
-    fn scene(&self) -> Option<&(Splats, AxisFrame, SplatOptions)> {
+    fn scene(&self) -> Option<&ComparedScene> {
         match self {
             Self::Scene(scene) => Some(scene),
             _ => None,
@@ -143,7 +158,10 @@ impl Compared {
     /// In these axes, if it is a scene.
     fn in_frame(self, frame: AxisFrame) -> Result<Self, CommandError> {
         match self {
-            Self::Scene(scene) => Ok(Self::Scene(Box::new((scene.0.to_frame(scene.1, frame)?, frame, scene.2)))),
+            Self::Scene(scene) => {
+                let splats = scene.splats.to_frame(scene.frame, frame)?;
+                Ok(Self::Scene(Box::new(ComparedScene { splats, frame, ..*scene })))
+            }
             other => Ok(other),
         }
     }
@@ -171,12 +189,19 @@ impl SplatCompareArgs {
         if self.background == SplatBackground::Transparent {
             return Err(CommandError::Usage("splat compare: --background is a colour like #f4f0e8".to_owned()));
         }
-        let [first, second] = [Compared::open(&self.first, self.split)?, Compared::open(&self.second, self.split)?];
+        let scenes = [Compared::scene_of(&self.first, self.up)?, Compared::scene_of(&self.second, None)?];
+        let of_scenes = scenes.iter().flatten().find_map(Compared::scene).map(|scene| (scene.frame, scene.up));
+        let (own, up) = of_scenes.unwrap_or((AxisFrame::Rdf, UpAxis::MinusY));
+        let opened = |scene: Option<Compared>, path: &Path| match scene {
+            Some(scene) => Ok(scene),
+            None => Compared::pictures_of(path, self.split, up),
+        };
+        let [first, second] = scenes;
+        let [first, second] = [opened(first, &self.first)?, opened(second, &self.second)?];
         // The world of a capture is that of the files that are trained from it.
-        let own = first.scene().or(second.scene()).map_or(AxisFrame::Rdf, |scene| scene.1);
         let frame = if self.cameras.is_some() { AxisFrame::Rdf } else { own };
         let [first, second] = [first.in_frame(frame)?, second.in_frame(frame)?];
-        let (wanted, near) = self.wanted(&first, &second, frame)?;
+        let (wanted, near) = self.wanted(&first, &second, (frame, up))?;
         let mut progress = Progress::new("views", wanted.len() as u64);
         let mut found = Vec::new();
         for (i, view) in wanted.iter().enumerate() {
@@ -194,16 +219,16 @@ impl SplatCompareArgs {
         &self,
         first: &Compared,
         second: &Compared,
-        frame: AxisFrame,
+        (frame, up): (AxisFrame, UpAxis),
     ) -> Result<(Vec<ComparedView>, Option<f64>), CommandError> {
         let of_views = |views: &[CaptureView]| {
             let view = |view: &CaptureView| Ok(ComparedView { name: view.name.clone(), camera: Some(view.camera()?) });
             views.iter().map(view).collect::<Result<Vec<_>, CommandError>>()
         };
         if let Some(data) = &self.cameras {
-            return Ok((of_views(&views(data, self.split)?)?, None));
+            return Ok((of_views(&views(data, self.split, up)?)?, None));
         }
-        let (Some((splats, ..)), true) = (first.scene(), second.scene().is_some()) else {
+        let (Some(ComparedScene { splats, .. }), true) = (first.scene(), second.scene().is_some()) else {
             return match (first, second) {
                 (Compared::Pictures(pictures), Compared::Pictures(_)) => {
                     let name =
@@ -224,7 +249,11 @@ impl SplatCompareArgs {
         let Some(extent) = SceneExtent::of(splats)? else {
             return Err(CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.first))));
         };
-        let lens = OrbitLens { size: self.size, fov: self.fov, up: self.up.unwrap_or(UpAxis::of(frame)) };
+        let lens = OrbitLens {
+            size: self.size,
+            fov: self.fov,
+            up: self.up.unwrap_or(if up == UpAxis::MinusY { UpAxis::of(frame) } else { up }),
+        };
         let view = |i: u64| {
             let azimuth = f64::from(orbit.azimuth) + 360.0 * i as f64 / self.views as f64;
             let camera = Some(lens.camera(&extent, &orbit, azimuth)?);
@@ -249,7 +278,7 @@ impl SplatCompareArgs {
         };
         match from {
             Compared::Scene(scene) => {
-                let (splats, _, options) = &**scene;
+                let ComparedScene { splats, options, .. } = &**scene;
                 let Some(camera) = &view.camera else { unreachable!("a scene is seen by a camera") };
                 let project = ProjectOptions { near: near.unwrap_or(options.project.near), ..options.project.clone() };
                 let options = SplatOptions { project, background: Some(self.behind()?), ..options.clone() };

@@ -6,9 +6,13 @@ mod convert;
 mod data;
 mod info;
 mod orbit;
+mod page;
 mod render;
 mod train;
+mod view;
 mod views;
+#[cfg(feature = "view")]
+mod window;
 
 pub use data::{OrbitCaptureOptions, capture_scene, open_data};
 
@@ -22,7 +26,7 @@ use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report;
 
-/// Draws scenes of Gaussian splats, tells what is in their files, converts and compares them.
+/// Draws and shows scenes of Gaussian splats, tells what is in their files, converts and compares them.
 #[derive(Args)]
 pub struct SplatArgs {
     #[command(subcommand)]
@@ -36,6 +40,7 @@ enum SplatCommand {
     Train(train::SplatTrainArgs),
     Convert(convert::SplatConvertArgs),
     Compare(compare::SplatCompareArgs),
+    View(view::SplatViewArgs),
 }
 
 impl SplatArgs {
@@ -47,6 +52,7 @@ impl SplatArgs {
             SplatCommand::Train(command) => command.run(out),
             SplatCommand::Convert(command) => command.run(),
             SplatCommand::Compare(command) => command.run(out),
+            SplatCommand::View(command) => command.run(),
         }
     }
 }

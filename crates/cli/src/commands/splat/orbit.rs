@@ -2,46 +2,24 @@
 
 use std::f64::consts::TAU;
 
-use clap::ValueEnum;
 use monotile::Tensor;
 use monotile::transform::{DepthRange, look_at, perspective};
-use monotile_radiance::{AxisFrame, MatrixCamera};
+use monotile_radiance::{AxisFrame, MatrixCamera, SplatFileInfo, UpAxis};
 use monotile_scene::Orbit;
 
 use super::SceneExtent;
 use crate::command_error::CommandError;
 
-/// Which way is up.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum UpAxis {
-    #[value(name = "y")]
-    Y,
-    #[value(name = "-y")]
-    MinusY,
-    #[value(name = "z")]
-    Z,
-    #[value(name = "-z")]
-    MinusZ,
+/// An axis by its name.
+pub fn up_axis(text: &str) -> Result<UpAxis, String> {
+    let names = UpAxis::ALL.map(UpAxis::name);
+    let named = UpAxis::ALL.into_iter().find(|axis| axis.name() == text);
+    named.ok_or_else(|| format!("{text:?} is no axis; there are {}", names.join(", ")))
 }
 
-impl UpAxis {
-    /// That of files with such axes.
-    pub fn of(frame: AxisFrame) -> Self {
-        match frame {
-            AxisFrame::Rdf => Self::MinusY,
-            AxisFrame::Rub => Self::Y,
-        }
-    }
-
-    /// Where a place goes whose y points up and whose front looks along z.
-    fn place(self, [x, y, z]: [f64; 3]) -> [f64; 3] {
-        match self {
-            Self::Y => [x, y, z],
-            Self::MinusY => [x, -y, -z],
-            Self::Z => [x, -z, y],
-            Self::MinusZ => [x, z, -y],
-        }
-    }
+/// The axis that points up in the world that a scene was learned in, whose y points down: that of the scene's file, or one that is named in the file's axes.
+pub fn learned_up(named: Option<UpAxis>, about: &SplatFileInfo) -> UpAxis {
+    named.unwrap_or(about.up()).in_frame(about.frame, AxisFrame::Rdf)
 }
 
 /// A camera that looks at a scene from around it.

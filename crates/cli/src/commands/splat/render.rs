@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::{DType, Device, limits};
-use monotile_radiance::{AxisFrame, MatrixCamera, ProjectOptions, RenderedSplats, SplatFileInfo, SplatOptions, Splats};
+use monotile_radiance::{AxisFrame, MatrixCamera, ProjectOptions, RenderedSplats, SplatFileInfo, SplatOptions, Splats, UpAxis};
 use monotile_scene::{Orbit, Picture};
 
-use super::orbit::{OrbitLens, UpAxis};
+use super::orbit::{OrbitLens, learned_up, up_axis};
 use super::views::{SplitChoice, draw_views, views};
 use super::{SceneExtent, open};
 use crate::command_error::CommandError;
@@ -33,7 +33,8 @@ Examples:
   monotile splat render scene.ply --up z                                a file whose z points up
   monotile splat render scene.ply --device gpu                          on an adapter
 
-The y of PLY, .splat and SOG points down, as most trainers have it, that of SPZ and glTF up. The same command gives the same bytes on any number of threads, and on
+The y of PLY, .splat and SOG points down, as most trainers have it, that of SPZ and glTF up. `splat train` rotates a capture so that its scene stands upright, and
+cameras of a capture are rotated likewise. A scene that another program learned in the capture's own world is told by its axis, as --up z. The same command gives the same bytes on any number of threads, and on
 one adapter.")]
 pub struct SplatRenderArgs {
     /// A scene: .ply, .splat, .spz, .sog, .glb, .gltf
@@ -66,8 +67,8 @@ pub struct SplatRenderArgs {
     /// Degrees that the camera sees vertically
     #[arg(long, value_name = "DEGREES", default_value_t = 40.0, value_parser = numbers::finite::<f64>)]
     fov: f64,
-    /// The axis of the file that points up [default: that of its format, y of SPZ and glTF, -y of others]
-    #[arg(long, value_name = "AXIS", allow_hyphen_values = true)]
+    /// The axis of the file that points up: x, -x, y, -y, z or -z [default: that of its format, y of SPZ and glTF, -y of others]
+    #[arg(long, value_name = "AXIS", allow_hyphen_values = true, value_parser = up_axis)]
     up: Option<UpAxis>,
     /// none, or a colour as #rrggbb
     #[arg(long, value_name = "WHAT", default_value = "#000000", value_parser = background)]
@@ -142,7 +143,7 @@ impl SplatRenderArgs {
             return Err(CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.scene))));
         };
         let splats = splats.to(&device)?;
-        let up = self.up.unwrap_or(UpAxis::of(about.frame));
+        let up = self.up.unwrap_or(about.up());
         let mut options = self.options(&about);
         // What is nearer than a hundredth of the scene's radius would fill the picture.
         options.project.near = 0.01 * extent.radius;
@@ -181,8 +182,8 @@ impl SplatRenderArgs {
                 "splat render: --orbit goes around the scene, and --camera has a place of its own".to_owned(),
             ));
         }
-        let views = views(file, self.split)?;
         let (splats, about) = open(&self.scene, self.strict)?;
+        let views = views(file, self.split, learned_up(self.up, &about))?;
         // The world of a capture is that of the files that are trained from it.
         let splats = splats.to_frame(about.frame, AxisFrame::default())?.to(device)?;
         let options = self.options(&about);
@@ -198,27 +199,27 @@ impl SplatRenderArgs {
 
     fn picture(&self, splats: &Splats, camera: &MatrixCamera, options: &SplatOptions) -> Result<Picture, CommandError> {
         let seen = splats.render(camera, options)?;
-        let rgba = if self.depth { depths(&seen)? } else { self.colors(&seen)? };
+        let rgba = if self.depth { depths(&seen)? } else { colors(&seen, self.background)? };
         Ok(Picture { width: camera.width, height: camera.height, rgba })
     }
+}
 
-    /// Colours over the background, or straight ones beside their coverage.
-    fn colors(&self, seen: &RenderedSplats) -> Result<Vec<u8>, CommandError> {
-        let [colors, coverage] = [&seen.picture, &seen.coverage].map(|x| x.to_dtype(DType::F32).and_then(|x| x.to_vec::<f32>()));
-        let (colors, coverage) = (colors?, coverage?);
-        let byte = |x: f32| (255.0 * x).round().clamp(0.0, 255.0) as u8;
-        let pixel = |(color, &covered): (&[f32], &f32)| match self.background {
-            SplatBackground::Transparent => {
-                let straight = |k: usize| byte(if covered > 0.0 { color[k] / covered } else { 0.0 });
-                [straight(0), straight(1), straight(2), byte(covered)]
-            }
-            SplatBackground::Color(behind) => {
-                let over = |k: usize| byte(color[k] + (1.0 - covered) * f32::from(behind[k]) / 255.0);
-                [over(0), over(1), over(2), 255]
-            }
-        };
-        Ok(colors.chunks_exact(3).zip(&coverage).flat_map(pixel).collect())
-    }
+/// Colours over the background, or straight ones beside their coverage.
+pub fn colors(seen: &RenderedSplats, background: SplatBackground) -> Result<Vec<u8>, CommandError> {
+    let [colors, coverage] = [&seen.picture, &seen.coverage].map(|x| x.to_dtype(DType::F32).and_then(|x| x.to_vec::<f32>()));
+    let (colors, coverage) = (colors?, coverage?);
+    let byte = |x: f32| (255.0 * x).round().clamp(0.0, 255.0) as u8;
+    let pixel = |(color, &covered): (&[f32], &f32)| match background {
+        SplatBackground::Transparent => {
+            let straight = |k: usize| byte(if covered > 0.0 { color[k] / covered } else { 0.0 });
+            [straight(0), straight(1), straight(2), byte(covered)]
+        }
+        SplatBackground::Color(behind) => {
+            let over = |k: usize| byte(color[k] + (1.0 - covered) * f32::from(behind[k]) / 255.0);
+            [over(0), over(1), over(2), 255]
+        }
+    };
+    Ok(colors.chunks_exact(3).zip(&coverage).flat_map(pixel).collect())
 }
 
 /// Depths as gray: white the nearest of the picture, black the farthest; nothing where little is covered.

@@ -14,7 +14,7 @@ use monotile_radiance::train::{
     AppearanceTraining, Densify, InitialSplats, LOG, Mcmc, PoseTraining, SplatEvaluation, SplatProgress, SplatRun, SplatStrategy,
     SplatTrainOptions, SplatTrainPlan, SplatTrainer, TrainBackground,
 };
-use monotile_radiance::{Capture, CaptureOptions, ProjectOptions, SplatFormat, SplatWriteOptions};
+use monotile_radiance::{Capture, CaptureOptions, ProjectOptions, SplatFormat, SplatWriteOptions, UpAxis};
 
 use super::counted;
 use super::data::open_data;
@@ -38,7 +38,8 @@ Examples:
   monotile splat train lego -o lego.ply --resume                 go on after Ctrl-C or a kill
   monotile splat train lego -o lego.ply --device gpu             on an adapter, where the scene stays while it learns
 
-DATA is a folder as NeRF's Blender scenes, nerfstudio or COLMAP have it, or a 3D model, which is then drawn from all around.
+DATA is a folder as NeRF's Blender scenes, nerfstudio or COLMAP have it, or a 3D model, which is then drawn from all around. Its world is rotated so that what is up on
+most pictures is up in viewers, which take y of such a file to point down; cameras.json is of that world.
 
 Beside scene.ply the folder scene.run has log.csv, curve.svg, cameras.json, pictures beside their truth, and what --resume needs. With --steps
 the same command gives the same bytes on any number of threads, also after a kill; with --minutes a run depends on the machine's speed.")]
@@ -147,7 +148,8 @@ impl SplatTrainArgs {
         }
         let device = self.device.open()?;
         let options = CaptureOptions { longest_side: self.longest_side, ..CaptureOptions::default() };
-        let capture = open_data(&self.data, &options)?;
+        // Files of splats have y down, and viewers take them so.
+        let capture = open_data(&self.data, &options)?.with_up(UpAxis::MinusY);
         capture.notes.iter().for_each(|note| say(&format!("note      {note}")));
         let options = self.options(&capture)?;
         let plan = SplatTrainPlan::new(&capture, &options);

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use monotile::limits;
 use monotile::text::printable;
-use monotile_radiance::{CaptureOptions, CaptureSplit, CaptureView, MatrixCamera};
+use monotile_radiance::{CaptureOptions, CaptureSplit, CaptureView, MatrixCamera, UpAxis};
 use monotile_scene::Picture;
 
 use super::data::open_data;
@@ -41,9 +41,9 @@ impl SplitChoice {
     }
 }
 
-/// The views of a capture that are wanted; at least one.
-pub fn views(path: &Path, choice: SplitChoice) -> Result<Vec<CaptureView>, CommandError> {
-    let capture = open_data(path, &CaptureOptions::default())?;
+/// The views of a capture that are wanted, at least one, in the world of scenes whose `up` points up.
+pub fn views(path: &Path, choice: SplitChoice, up: UpAxis) -> Result<Vec<CaptureView>, CommandError> {
+    let capture = open_data(path, &CaptureOptions::default())?.with_up(up);
     capture.notes.iter().for_each(|note| say(&format!("note: {}: {}", report::path(path), printable(note))));
     let counts = CaptureSplit::ALL.map(|split| capture.of(split).count());
     let wanted = choice.split();
