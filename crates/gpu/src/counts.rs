@@ -5,7 +5,7 @@ use monotile_kernels::shape::count;
 use crate::each::{EachText, each};
 use crate::error::{GpuError, GpuResult};
 use crate::operand::{GpuOperand, GpuType};
-use crate::order::{KeyOrder, in_order, keys, word, words};
+use crate::order::{KeyDirection, in_order, keys, word, words};
 use crate::pool::GpuBlock;
 use crate::radix::{running_sums, sorted};
 use crate::stream::GpuStream;
@@ -37,7 +37,7 @@ pub fn distinct(stream: &GpuStream, x: &GpuOperand) -> GpuResult<GpuDistinct> {
         let none = words(stream, 0, &[])?;
         return Ok(GpuDistinct { count: 0, first: none.clone(), inverse: none.clone(), counts: none });
     }
-    let [keys, order] = sorted(stream, keys(stream, x, KeyOrder::Increasing)?, n, 32)?;
+    let [keys, order] = sorted(stream, keys(stream, x, KeyDirection::Increasing)?, n, 32)?;
     let flags = words(stream, n, &[&keys])?;
     let of = EachText {
         inputs: &["u32"],
@@ -91,7 +91,7 @@ pub fn places_set(stream: &GpuStream, mask: &GpuOperand) -> GpuResult<(GpuBlock,
     if n == 0 {
         return Ok((words(stream, 0, &[])?, 0));
     }
-    let flags = keys(stream, mask, KeyOrder::Increasing)?;
+    let flags = keys(stream, mask, KeyDirection::Increasing)?;
     let [before, total] = running_sums(stream, &flags, n)?;
     let count = word(stream, &total)?;
     let result = words(stream, count, &[&flags, &before])?;
@@ -167,7 +167,7 @@ pub fn count_between(stream: &GpuStream, x: &GpuOperand, edges: &GpuOperand) -> 
     if n < 2 || x.dtype() != edges.dtype() {
         return Err(GpuError::invalid(format!("count_between: {n} edges of {:?} for {:?}", edges.dtype(), x.dtype())));
     }
-    let (edge_keys, values) = (keys(stream, edges, KeyOrder::Increasing)?, keys(stream, x, KeyOrder::Increasing)?);
+    let (edge_keys, values) = (keys(stream, edges, KeyDirection::Increasing)?, keys(stream, x, KeyDirection::Increasing)?);
     let counts = zeros_beside(stream, n - 1, &[&edge_keys, &values])?;
     let of = EachText {
         inputs: &["u32"; 2],

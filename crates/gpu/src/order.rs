@@ -34,7 +34,7 @@ pub(crate) fn in_order(stream: &GpuStream, x: &GpuOperand) -> GpuResult<GpuOpera
 
 /// How keys are made of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyOrder {
+pub(crate) enum KeyDirection {
     Increasing,
     Decreasing,
     /// Decreasing, and NaN above all.
@@ -69,7 +69,7 @@ fn key_text(dtype: GpuType) -> EachText {
 }
 
 /// The keys of an operand's numbers in row-major order.
-pub(crate) fn keys(stream: &GpuStream, x: &GpuOperand, kind: KeyOrder) -> GpuResult<GpuBlock> {
+pub(crate) fn keys(stream: &GpuStream, x: &GpuOperand, kind: KeyDirection) -> GpuResult<GpuBlock> {
     let (x, n) = (in_order(stream, x)?, x.elements());
     let result = words(stream, n, &[x.block()])?;
     let numbers = [n as u32, x.offset() as u32, kind as u32];
@@ -101,7 +101,7 @@ pub fn order_rows(stream: &GpuStream, x: &GpuOperand, descending: bool) -> GpuRe
     let Some(&n) = x.sizes().last() else {
         return Err(GpuError::invalid("order_rows: a number has no rows"));
     };
-    let keys = keys(stream, x, if descending { KeyOrder::Decreasing } else { KeyOrder::Increasing })?;
+    let keys = keys(stream, x, if descending { KeyDirection::Decreasing } else { KeyDirection::Increasing })?;
     order_of_keys(stream, &keys, [x.elements(), n])
 }
 
@@ -152,7 +152,7 @@ fn order_of_keys(stream: &GpuStream, keys: &GpuBlock, [all, n]: [usize; 2]) -> G
 #[doc(alias = "mode")]
 pub fn most_frequent(stream: &GpuStream, x: &GpuOperand) -> GpuResult<GpuBlock> {
     let n = x.sizes().last().copied().unwrap_or(1).max(1);
-    let keys = keys(stream, x, KeyOrder::Increasing)?;
+    let keys = keys(stream, x, KeyDirection::Increasing)?;
     let order = order_of_keys(stream, &keys, [x.elements(), n])?;
     let rows = x.elements() / n;
     let result = words(stream, rows, &[&keys, &order])?;
@@ -195,7 +195,7 @@ pub fn places_among(stream: &GpuStream, sorted: &GpuOperand, x: &GpuOperand, rig
         return Err(GpuError::invalid(format!("places_among: sorted rows of sizes {a:?} for numbers of sizes {b:?}")));
     }
     let all = x.elements();
-    let (row, values) = (keys(stream, sorted, KeyOrder::Increasing)?, keys(stream, x, KeyOrder::Increasing)?);
+    let (row, values) = (keys(stream, sorted, KeyDirection::Increasing)?, keys(stream, x, KeyDirection::Increasing)?);
     let result = words(stream, all, &[&row, &values])?;
     let of = EachText {
         inputs: &["u32"; 2],
@@ -228,7 +228,7 @@ pub fn running_extrema(stream: &GpuStream, x: &GpuOperand, axis: usize, largest:
     let Some(&n) = x.sizes().get(axis) else {
         return Err(GpuError::invalid(format!("running_extrema: sizes {:?} have no axis {axis}", x.sizes())));
     };
-    let keys = keys(stream, x, if largest { KeyOrder::Increasing } else { KeyOrder::DecreasingUpToNan })?;
+    let keys = keys(stream, x, if largest { KeyDirection::Increasing } else { KeyDirection::DecreasingUpToNan })?;
     let (all, inner) = (x.elements(), count(&x.sizes()[axis + 1..]));
     let result = words(stream, all, &[&keys])?;
     let lines = all.checked_div(n).unwrap_or(0);
