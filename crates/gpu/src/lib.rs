@@ -37,6 +37,7 @@
 mod accurate;
 mod along;
 mod attention;
+mod counts;
 pub mod device;
 mod distance;
 mod each;
@@ -69,6 +70,7 @@ pub use along::{GpuScatter, compare_integers, gather_along, scatter_along, selec
 pub use attention::{
     GpuAttention, GpuAttentionCotangents, GpuAttentionGradients, GpuAttentionOptions, attention, attention_backward,
 };
+pub use counts::{GpuDistinct, coordinates, count_between, count_integers, distinct, places_set};
 pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters, instance};
 pub use distance::{distances, weighted_differences};
 pub use elementwise::{copy, map, map_with};
@@ -79,10 +81,7 @@ pub use integer::{GpuIntegers, combine_integers};
 pub use loss::{GpuClasses, GpuCrossEntropy, cross_entropy, cross_entropy_backward};
 pub use norm::{GpuLayerNormGradients, GpuRmsNormGradients, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use operand::{GpuOperand, GpuType};
-pub use order::{
-    GpuDistinct, coordinates, count_between, count_integers, distinct, most_frequent, order_rows, places_among, places_set,
-    running_extrema,
-};
+pub use order::{most_frequent, order_rows, places_among, running_extrema};
 pub use place::{count_up, embed, fill, fill_integers, join};
 pub use pool::{GpuBlock, GpuPool};
 pub use product::{ProductVariant, product, product_by};

@@ -6,7 +6,7 @@
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::pool::GpuBlock;
-use crate::splat::{Parameters, take};
+use crate::splat::{KernelParameters, take};
 use crate::stream::GpuStream;
 
 /// Threads of a workgroup, and digits.
@@ -63,12 +63,12 @@ pub(crate) fn taken(stream: &GpuStream, x: &GpuBlock, places: &GpuBlock, n: usiz
     Ok(result)
 }
 
-pub(crate) fn sums_parameters(n: usize) -> Parameters {
-    Parameters::default().count("numbers", n)
+pub(crate) fn sums_parameters(n: usize) -> KernelParameters {
+    KernelParameters::default().count("numbers", n)
 }
 
-pub(crate) fn sort_parameters(n: usize, groups: usize, shift: u32) -> Parameters {
-    Parameters::default().count("numbers", n).count("groups", groups).count("shift", shift as usize)
+pub(crate) fn sort_parameters(n: usize, groups: usize, shift: u32) -> KernelParameters {
+    KernelParameters::default().count("numbers", n).count("groups", groups).count("shift", shift as usize)
 }
 
 const PLUS: &str = "
@@ -79,7 +79,7 @@ fn plus(a: u32, b: u32) -> u32 {
 }
 ";
 
-pub(crate) fn sums_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn sums_text(parameters: &KernelParameters) -> KernelText {
     let globals = format!(
         "{PLUS}
 var<workgroup> sums: array<u32, 256>;
@@ -109,7 +109,7 @@ fn number(at: u32) -> u32 {{ return select(0u, a0[min(at, max(numbers(), 1u) - 1
     parameters.text(DIGITS, &["u32"], &["u32"; 2], [&globals, body])
 }
 
-pub(crate) fn groups_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn groups_text(parameters: &KernelParameters) -> KernelText {
     let body = "    for (var k = 0u; k < 4u; k += 1u) {
         let at = 1024u * group + 256u * k + local;
         if (at < numbers()) { y0[at] = plus(a0[at], a1[group]); }
@@ -117,13 +117,13 @@ pub(crate) fn groups_text(parameters: &Parameters) -> KernelText {
     parameters.text(DIGITS, &["u32"; 2], &["u32"], [PLUS, body])
 }
 
-pub(crate) fn take_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn take_text(parameters: &KernelParameters) -> KernelText {
     let body = "    let at = 256u * group + local;
     if (at < numbers()) { y0[at] = a0[a1[at]]; }";
     parameters.text(DIGITS, &["u32"; 2], &["u32"], ["", body])
 }
 
-pub(crate) fn digits_text(parameters: &Parameters) -> KernelText {
+pub(crate) fn digits_text(parameters: &KernelParameters) -> KernelText {
     let body = "    atomicStore(&counts[local], 0u);
     workgroupBarrier();
     for (var row = 0u; row < 8u; row += 1u) {
@@ -135,7 +135,7 @@ pub(crate) fn digits_text(parameters: &Parameters) -> KernelText {
     parameters.text(DIGITS, &["u32"], &["u32"], ["var<workgroup> counts: array<atomic<u32>, 256>;\n", body])
 }
 
-pub(crate) fn move_text(parameters: &Parameters, first: bool) -> KernelText {
+pub(crate) fn move_text(parameters: &KernelParameters, first: bool) -> KernelText {
     let globals = "
 // A bit for each thread, by digits: eight words of 256.
 var<workgroup> masks: array<atomic<u32>, 2048>;

@@ -5,7 +5,7 @@
 
 use monotile_kernels::splat::BlendRule;
 
-use super::{GpuScreenSplats, Parameters, RECORD, SIDE, THREADS, in_rows, take};
+use super::{GpuScreenSplats, KernelParameters, RECORD, SIDE, THREADS, in_rows, take};
 use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
 use crate::operand::GpuOperand;
@@ -77,7 +77,7 @@ fn word(bytes: &[u8]) -> usize {
 struct Counted {
     rule: BlendRule,
     splats: usize,
-    parameters: Parameters,
+    parameters: KernelParameters,
     records: GpuBlock,
     colors: GpuOperand,
     order: GpuBlock,
@@ -141,9 +141,9 @@ pub(super) fn tiles(rule: &BlendRule) -> usize {
     rule.width.div_ceil(SIDE) * rule.height.div_ceil(SIDE)
 }
 
-pub(super) fn bins_parameters(n: usize, rule: &BlendRule, offsets: [usize; 5]) -> Parameters {
+pub(super) fn bins_parameters(n: usize, rule: &BlendRule, offsets: [usize; 5]) -> KernelParameters {
     let names = ["positions_at", "conics_at", "depths_at", "opacities_at", "colors_at"];
-    let first = Parameters::default()
+    let first = KernelParameters::default()
         .count("splats", n)
         .count("width", rule.width)
         .count("height", rule.height)
@@ -154,15 +154,15 @@ pub(super) fn bins_parameters(n: usize, rule: &BlendRule, offsets: [usize; 5]) -
     names.into_iter().zip(offsets).fold(first, |parameters, (name, offset)| parameters.count(name, offset))
 }
 
-pub(super) fn starts_parameters(pairs: usize, tiles: usize) -> Parameters {
-    Parameters::default().count("pairs", pairs).count("tiles", tiles)
+pub(super) fn starts_parameters(pairs: usize, tiles: usize) -> KernelParameters {
+    KernelParameters::default().count("pairs", pairs).count("tiles", tiles)
 }
 
 fn globals() -> String {
     format!("const SLACK = {SLACK:?}f;\n{}", include_str!("bins.wgsl"))
 }
 
-pub(super) fn count_text(parameters: &Parameters) -> KernelText {
+pub(super) fn count_text(parameters: &KernelParameters) -> KernelText {
     let body = "    let i = group * 64u + local;
     if (i >= splats()) { return; }
     let c = conics_at() + 3u * i;
@@ -204,7 +204,7 @@ pub(super) fn count_text(parameters: &Parameters) -> KernelText {
     parameters.text(THREADS, &["f32"; 5], &["f32", "u32", "u32"], [&globals(), body])
 }
 
-pub(super) fn emit_text(parameters: &Parameters) -> KernelText {
+pub(super) fn emit_text(parameters: &KernelParameters) -> KernelText {
     // As many as were counted, whatever this compilation of the same formulas finds: a tile that is none is the place of one that is missing.
     let body = "    let rank = group * 64u + local;
     if (rank >= splats()) { return; }
@@ -236,7 +236,7 @@ pub(super) fn emit_text(parameters: &Parameters) -> KernelText {
     parameters.text(THREADS, &["u32", "u32", "u32", "f32"], &["u32"; 2], [&globals(), body])
 }
 
-pub(super) fn starts_text(parameters: &Parameters) -> KernelText {
+pub(super) fn starts_text(parameters: &KernelParameters) -> KernelText {
     let body = "    let tile = group * 64u + local;
     if (tile > tiles()) { return; }
     var low = 0u;

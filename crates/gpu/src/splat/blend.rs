@@ -3,7 +3,7 @@
 use monotile_kernels::splat::BlendRule;
 
 use super::bins::tiles;
-use super::{FEATURES, GpuSplatBins, PIXELS, Parameters, SIDE, take};
+use super::{FEATURES, GpuSplatBins, KernelParameters, PIXELS, SIDE, take};
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::pool::GpuBlock;
@@ -27,8 +27,8 @@ pub fn blend_splats(stream: &GpuStream, bins: &GpuSplatBins) -> GpuResult<GpuBlo
 }
 
 /// Of a walk over the features from `first` on; offsets of the colours, the picture and its cotangent.
-pub(super) fn parameters(rule: &BlendRule, first: usize, [colors, picture, bar]: [usize; 3]) -> Parameters {
-    Parameters::default()
+pub(super) fn parameters(rule: &BlendRule, first: usize, [colors, picture, bar]: [usize; 3]) -> KernelParameters {
+    KernelParameters::default()
         .count("width", rule.width)
         .count("height", rule.height)
         .count("columns", rule.width.div_ceil(SIDE))
@@ -42,7 +42,7 @@ pub(super) fn parameters(rule: &BlendRule, first: usize, [colors, picture, bar]:
         .count("bar_at", bar)
 }
 
-pub(super) fn text(parameters: &Parameters) -> KernelText {
+pub(super) fn text(parameters: &KernelParameters) -> KernelText {
     let globals = concat!(
         include_str!("blend.wgsl"),
         "

@@ -1,6 +1,6 @@
 //! The slots of a splat, added in their order, and what follows of the moments.
 
-use super::{FEATURES, GpuSplatBins, Parameters, THREADS};
+use super::{FEATURES, GpuSplatBins, KernelParameters, THREADS};
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::pool::GpuBlock;
@@ -20,11 +20,11 @@ pub(super) fn gather(
     stream.dispatch(&kernel, &inputs, &out, &parameters.words, bins.splats.div_ceil(THREADS) as u64)
 }
 
-fn parameters(splats: usize, channels: usize, first: usize) -> Parameters {
-    Parameters::default().count("splats", splats).count("channels", channels).count("first", first)
+fn parameters(splats: usize, channels: usize, first: usize) -> KernelParameters {
+    KernelParameters::default().count("splats", splats).count("channels", channels).count("first", first)
 }
 
-fn text(parameters: &Parameters) -> KernelText {
+fn text(parameters: &KernelParameters) -> KernelText {
     let body = format!(
         "    let rank = group * 64u + local;
     let n = splats();

@@ -3,7 +3,7 @@
 use monotile_kernels::splat::CameraRows;
 use monotile_kernels::splat::harmonics::degree;
 
-use super::{Parameters, THREADS, column_sums, each_in_rows, in_rows, take};
+use super::{KernelParameters, THREADS, column_sums, each_in_rows, in_rows, take};
 use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
 use crate::operand::GpuOperand;
@@ -68,8 +68,8 @@ fn checked(
     Ok((n, coefficients, each_in_rows(stream, name, parts)?))
 }
 
-pub(super) fn parameters(n: usize, camera: &CameraRows, [means, harmonics, depths]: [usize; 3], bar: usize) -> Parameters {
-    let first = Parameters::default().count("splats", n).count("bar_at", bar).camera(camera);
+pub(super) fn parameters(n: usize, camera: &CameraRows, [means, harmonics, depths]: [usize; 3], bar: usize) -> KernelParameters {
+    let first = KernelParameters::default().count("splats", n).count("bar_at", bar).camera(camera);
     first.count("means_at", means).count("harmonics_at", harmonics).count("depths_at", depths)
 }
 
@@ -81,7 +81,7 @@ fn seen(text: &mut Text, coefficients: usize) {
     text.unrolled(coefficients, |k| format!("    let h{k} = coefficient(at + {}u);\n    color += y[{k}] * h{k};", 3 * k));
 }
 
-pub(super) fn forward(parameters: &Parameters, coefficients: usize) -> KernelText {
+pub(super) fn forward(parameters: &KernelParameters, coefficients: usize) -> KernelText {
     let mut text = Text::default();
     text.line("    let i = group * 64u + local;\n    if (i >= splats()) { return; }\n    var shown = vec3<f32>(0.0);");
     text.line("    if (a2[depths_at() + i] > 0.0) {");
@@ -93,7 +93,7 @@ pub(super) fn forward(parameters: &Parameters, coefficients: usize) -> KernelTex
     parameters.text(THREADS, &["f32"; 3], &["f32"], [include_str!("harmonics.wgsl"), &body])
 }
 
-fn backward(parameters: &Parameters, coefficients: usize) -> KernelText {
+fn backward(parameters: &KernelParameters, coefficients: usize) -> KernelText {
     let globals = concat!(include_str!("harmonics.wgsl"), "\nvar<workgroup> sums: array<vec3<f32>, 64>;\n");
     let mut text = Text::default();
     text.line("    let i = group * 64u + local;\n    sums[local] = vec3<f32>(0.0);\n    if (i < splats()) {");

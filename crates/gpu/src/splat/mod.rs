@@ -162,12 +162,12 @@ pub(crate) fn take(stream: &GpuStream, sizes: &[usize], beside: &[&GpuBlock]) ->
 
 /// Parameters of a kernel, each with the name of the function that gives it.
 #[derive(Debug, Default)]
-pub(crate) struct Parameters {
+pub(crate) struct KernelParameters {
     names: Vec<(&'static str, &'static str)>,
     pub(crate) words: Vec<u32>,
 }
 
-impl Parameters {
+impl KernelParameters {
     pub(crate) fn count(mut self, name: &'static str, x: usize) -> Self {
         self.names.push((name, "u32"));
         self.words.push(x as u32);
@@ -223,9 +223,9 @@ impl Parameters {
 }
 
 /// The rule's parameters and the camera's rows.
-fn projection(n: usize, rule: &ProjectRule, camera: &CameraRows, offsets: [usize; 4]) -> Parameters {
+fn projection(n: usize, rule: &ProjectRule, camera: &CameraRows, offsets: [usize; 4]) -> KernelParameters {
     let [means, rotations, log_scales, logits] = offsets;
-    Parameters::default()
+    KernelParameters::default()
         .count("splats", n)
         .count("antialiased", usize::from(rule.antialiased))
         .camera(camera)

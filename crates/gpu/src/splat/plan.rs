@@ -5,7 +5,7 @@
 
 use monotile_kernels::splat::{BlendRule, ProjectRule};
 
-use super::{FEATURES, Parameters, RECORD, SIDE, THREADS, bins, blend, harmonics, project, projection};
+use super::{FEATURES, KernelParameters, RECORD, SIDE, THREADS, bins, blend, harmonics, project, projection};
 use crate::kernel::KernelText;
 use crate::radix::{
     DIGITS, SORTED, SUMMED, digits_text, groups_text, move_text, sort_parameters, sums_parameters, sums_text, take_text,
@@ -187,7 +187,7 @@ impl Planner {
     fn pass(
         &mut self,
         name: &'static str,
-        (text, parameters): (KernelText, &Parameters),
+        (text, parameters): (KernelText, &KernelParameters),
         buffers: &[usize],
         groups: PlanSize,
         given: &[(&str, PlanWord)],

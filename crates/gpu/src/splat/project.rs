@@ -2,7 +2,7 @@
 
 use monotile_kernels::splat::{CameraRows, ProjectRule};
 
-use super::{GpuScreenSplats, GpuSplatShapes, Parameters, THREADS, projection, take};
+use super::{GpuScreenSplats, GpuSplatShapes, KernelParameters, THREADS, projection, take};
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::stream::GpuStream;
@@ -55,7 +55,7 @@ pub fn project_splats(
     GpuScreenSplats::of_block(&result, n)
 }
 
-pub(super) fn text(parameters: &Parameters) -> KernelText {
+pub(super) fn text(parameters: &KernelParameters) -> KernelText {
     let body = "    let i = group * 64u + local;
     let n = splats();
     if (i >= n) { return; }

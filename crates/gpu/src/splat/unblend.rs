@@ -6,7 +6,7 @@
 use super::bins::tiles;
 use super::blend::parameters;
 use super::gather::gather;
-use super::{FEATURES, GpuScreenSplats, GpuSplatBins, Parameters, SUMS, THREADS, in_rows, take};
+use super::{FEATURES, GpuScreenSplats, GpuSplatBins, KernelParameters, SUMS, THREADS, in_rows, take};
 use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
 use crate::operand::{GpuOperand, GpuType};
@@ -49,7 +49,7 @@ pub fn blend_splats_backward(
     Ok((GpuScreenSplats::of_block(&screen, bins.splats)?, colors_bar))
 }
 
-fn text(parameters: &Parameters) -> KernelText {
+fn text(parameters: &KernelParameters) -> KernelText {
     let globals = concat!(
         include_str!("blend.wgsl"),
         "

@@ -2,7 +2,7 @@
 
 use monotile_kernels::splat::{CameraRows, ProjectRule};
 
-use super::{GpuScreenSplats, GpuSplatShapes, Parameters, THREADS, column_sums, in_rows, projection, take};
+use super::{GpuScreenSplats, GpuSplatShapes, KernelParameters, THREADS, column_sums, in_rows, projection, take};
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::operand::{GpuOperand, GpuType};
@@ -40,7 +40,7 @@ pub fn project_splats_backward(
     Ok((GpuSplatShapes::of_block(&result, n)?, column_sums(stream, &partial, groups, 24)?))
 }
 
-fn text(parameters: &Parameters) -> KernelText {
+fn text(parameters: &KernelParameters) -> KernelText {
     let globals = concat!(include_str!("project.wgsl"), include_str!("unproject.wgsl"));
     let body = "    let i = group * 64u + local;
     let n = splats();

@@ -1,6 +1,6 @@
 //! Faint splats walk at random: a thread a splat.
 
-use super::{GpuSplatShapes, Parameters, THREADS, take};
+use super::{GpuSplatShapes, KernelParameters, THREADS, take};
 use crate::error::GpuResult;
 use crate::kernel::KernelText;
 use crate::operand::{GpuOperand, GpuType};
@@ -42,9 +42,9 @@ pub fn walk_splats(stream: &GpuStream, walk: &GpuWalk, splats: &GpuSplatShapes) 
     GpuOperand::contiguous(&result, GpuType::F32, &[n, 3])
 }
 
-fn parameters(n: usize, walk: &GpuWalk, [means, rotations, log_scales, logits]: [usize; 4]) -> Parameters {
+fn parameters(n: usize, walk: &GpuWalk, [means, rotations, log_scales, logits]: [usize; 4]) -> KernelParameters {
     let GpuWalk { key, counters, far, least_opacity, most_logit, least_walk } = *walk;
-    Parameters::default()
+    KernelParameters::default()
         .count("splats", n)
         .count("key0", key[0] as usize)
         .count("key1", key[1] as usize)
@@ -61,7 +61,7 @@ fn parameters(n: usize, walk: &GpuWalk, [means, rotations, log_scales, logits]: 
         .count("logits_at", logits)
 }
 
-fn text(parameters: &Parameters) -> KernelText {
+fn text(parameters: &KernelParameters) -> KernelText {
     let body = "    let i = group * 64u + local;
     if (i >= splats()) { return; }
     let m = means_at() + 3u * i;

@@ -35,8 +35,6 @@ mod population;
 mod random;
 #[cfg(feature = "gpu")]
 mod resident;
-#[cfg(all(test, feature = "gpu"))]
-mod resident_tests;
 mod run;
 mod schedule;
 mod state;

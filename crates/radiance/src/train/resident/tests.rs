@@ -3,8 +3,8 @@
 use monotile::{Device, GpuOptions};
 use monotile_gpu::Capabilities;
 
-use super::tests::{advance, capture, options, state};
-use super::*;
+use crate::train::tests::{advance, capture, options, state};
+use crate::train::*;
 
 fn device() -> Option<Device> {
     let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
@@ -104,4 +104,23 @@ fn what_a_device_does_not_hold_is_refused_before_the_first_step() {
     let expected =
         ["splat train: 3000000 splats, or the largest picture, take a block of 550 MiB", "holds blocks of at most 128 MiB"];
     assert!(expected.iter().all(|part| words.contains(part)), "{words}");
+}
+
+#[test]
+fn a_step_is_a_few_kernels_whose_number_does_not_grow() {
+    let Ok(device) = Device::gpu(&GpuOptions::default()) else { return };
+    let options = SplatTrainOptions { degree: 3, degree_every: 1, ..options(30) };
+    let mut trainer = SplatTrainer::new(&capture(4), options).unwrap().to(&device).unwrap();
+    advance(&mut trainer, 21);
+    let counts: Vec<u64> = (0..4)
+        .map(|_| {
+            let before = device.dispatches().unwrap();
+            advance(&mut trainer, 1);
+            device.dispatches().unwrap() - before
+        })
+        .collect();
+    assert!(counts.iter().all(|&count| count == counts[0]) && counts[0] <= 80, "{counts:?}");
+    let kernels = device.compiled().unwrap();
+    advance(&mut trainer, 5);
+    assert_eq!(device.compiled().unwrap(), kernels);
 }
