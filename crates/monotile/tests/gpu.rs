@@ -146,6 +146,32 @@ fn factors_of_small_matrices_are_there_and_nothing_is_refused_by_values() {
     }
 }
 
+/// Masks of both kinds, of heads that share keys: outputs, and gradients by queries, keys and values.
+#[test]
+fn masked_attention_and_its_gradients_agree() {
+    let mut rng = Rng::new(12);
+    let [q, k, v] = [[2, 4, 37, 8], [2, 2, 45, 8], [2, 2, 45, 8]].map(|shape| rng.normal(&shape, DType::F32).unwrap());
+    let numbers = rng.normal(&[2, 1, 37, 45], DType::F32).unwrap();
+    let hidden = numbers.gt(0.8).unwrap();
+    let masks = [hidden.not().unwrap(), hidden.where_(f32::NEG_INFINITY, &numbers).unwrap()];
+    for device in devices() {
+        for (mask, causal) in masks.iter().zip([false, true]) {
+            let run = |device: &Device| {
+                let leaves = [&q, &k, &v].map(|x| x.to(device).unwrap().requires_grad());
+                let mask = mask.to(device).unwrap();
+                let options = AttentionOptions { mask: Some(&mask), causal, ..Default::default() };
+                let y = scaled_dot_product_attention(&leaves[0], &leaves[1], &leaves[2], &options).unwrap();
+                let gradients = grad(&y.square().unwrap().sum(&[], false).unwrap(), &leaves).unwrap();
+                (y, gradients)
+            };
+            let ((y, gradients), (expected, pulled)) = (run(&device), run(&Device::cpu()));
+            assert_eq!(y.device(), device);
+            close(&y, &expected, 1e-5);
+            gradients.iter().zip(&pulled).for_each(|(there, here)| close(there, here, 1e-4));
+        }
+    }
+}
+
 /// What is repeated in memory, on the processor or there, is as what is not.
 #[test]
 fn a_number_that_is_repeated_computes_as_others_do() {

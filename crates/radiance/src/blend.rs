@@ -106,9 +106,15 @@ fn blended<T: SplatNumber>(rule: BlendRule, inputs: [&Tensor; 5]) -> Result<Tens
     Ok(Tensor::record(picture, &inputs, Blend(bins)))
 }
 
-struct Blend<T: SplatNumber>(SplatBins<T>);
+/// What a picture was blended from, where that was.
+pub(crate) trait BlendedFrom: Send + Sync + 'static {
+    /// The gradients of positions, conics, depths, opacities and colours, from a picture and its cotangent.
+    fn gradients(&self, saved: &Saved, picture: &Tensor, bar: &Tensor) -> Result<Vec<Tensor>>;
+}
 
-impl<T: SplatNumber> Gradient for Blend<T> {
+pub(crate) struct Blend<B: BlendedFrom>(pub B);
+
+impl<B: BlendedFrom> Gradient for Blend<B> {
     fn name(&self) -> &'static str {
         "blend"
     }
@@ -121,17 +127,22 @@ impl<T: SplatNumber> Gradient for Blend<T> {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         once("blend", saved.is_recorded())?;
         let Some(bar) = &cotangents[0] else { return Ok(vec![None; 5]) };
+        let gradients = self.0.gradients(saved, &saved.output(0), bar)?;
+        Ok(gradients.into_iter().enumerate().map(|(i, x)| saved.needs(i).then_some(x)).collect())
+    }
+}
+
+impl<T: SplatNumber> BlendedFrom for SplatBins<T> {
+    fn gradients(&self, saved: &Saved, picture: &Tensor, bar: &Tensor) -> Result<Vec<Tensor>> {
         let bar = bar.to_dtype(T::DTYPE)?.contiguous()?;
-        let picture = saved.output(0);
         let mut gradients = Vec::new();
         for i in 0..5 {
             gradients.push(Block::<T>::new(count(saved.input_shape(i)))?);
         }
         if let [positions, conics, depths, opacities, colors] = &mut gradients[..] {
             let out = ScreenSplatsMut { positions, conics, depths, opacities };
-            kernels::blend_gradient(&self.0, [T::elements(&picture)?, T::elements(&bar)?], out, colors)?;
+            kernels::blend_gradient(self, [T::elements(picture)?, T::elements(&bar)?], out, colors)?;
         }
-        let answer = |(i, block): (usize, Block<T>)| saved.needs(i).then(|| T::tensor(block, saved.input_shape(i))).transpose();
-        gradients.into_iter().enumerate().map(answer).collect()
+        gradients.into_iter().enumerate().map(|(i, block)| T::tensor(block, saved.input_shape(i))).collect()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The camera is on the processor: its 24 numbers go with each command, and their gradient is read where somebody asks for it.
 
-use monotile::tape::{Gradient, Saved};
+use monotile::tape::Saved;
 use monotile::{Device, Error, GpuAccess, Result, Tensor};
 use monotile_gpu::{
     GpuBlock, GpuOperand, GpuScreenSplats, GpuSplatBins, GpuSplatShapes, GpuType, blend_splats, blend_splats_backward,
@@ -11,7 +11,7 @@ use monotile_gpu::{
 use monotile_kernels::splat::{BlendRule, CameraRows, ProjectRule};
 use monotile_kernels::ssim::SsimRule;
 
-use crate::kernel::once;
+use crate::blend::{Blend, BlendedFrom};
 use crate::project::{CameraBar, ProjectShapes};
 
 #[track_caller]
@@ -116,32 +116,17 @@ pub(crate) fn blended(gpu: &GpuAccess, rule: BlendRule, inputs: [&Tensor; 5]) ->
     let bins = gpu.done(GpuSplatBins::new(gpu.stream(), &rule, &on_screen, &gpu.operand(colors)?))?;
     let picture = gpu.done(blend_splats(gpu.stream(), &bins))?;
     let picture = whole(gpu, &picture, &[rule.height, rule.width, rule.wide()])?;
-    Ok(Tensor::record(picture, &inputs, GpuBlend(bins)))
+    Ok(Tensor::record(picture, &inputs, Blend(bins)))
 }
 
-struct GpuBlend(GpuSplatBins);
-
-impl Gradient for GpuBlend {
-    fn name(&self) -> &'static str {
-        "blend"
-    }
-    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
-        false
-    }
-    fn keeps_output(&self, _: usize) -> bool {
-        true
-    }
-    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        once("blend", saved.is_recorded())?;
-        let Some(bar) = &cotangents[0] else { return Ok(vec![None; 5]) };
-        let picture = saved.output(0);
-        let Some(gpu) = GpuAccess::of("blend", &[&picture, bar])? else {
+impl BlendedFrom for GpuSplatBins {
+    fn gradients(&self, _: &Saved, picture: &Tensor, bar: &Tensor) -> Result<Vec<Tensor>> {
+        let Some(gpu) = GpuAccess::of("blend", &[picture, bar])? else {
             return Err(Error::value("blend: its picture is not on the GPU that drew it"));
         };
-        let pictures = [gpu.operand(&picture)?, gpu.operand(bar)?];
-        let found = blend_splats_backward(gpu.stream(), &self.0, pictures.each_ref());
+        let pictures = [gpu.operand(picture)?, gpu.operand(bar)?];
+        let found = blend_splats_backward(gpu.stream(), self, pictures.each_ref());
         let (GpuScreenSplats { positions, conics, depths, opacities }, colors) = gpu.done(found)?;
-        let gradients = [positions, conics, depths, opacities, colors];
-        gradients.iter().enumerate().map(|(i, x)| saved.needs(i).then(|| gpu.tensor(x)).transpose()).collect()
+        [positions, conics, depths, opacities, colors].iter().map(|x| gpu.tensor(x)).collect()
     }
 }

@@ -1,10 +1,9 @@
 //! The gradients: probabilities are recomputed from the log-sum-exp. One kernel owns queries, another keys; neither adds to what
 //! another workgroup wrote.
 
-use super::WORDS;
 use super::forward::{limits_of_rows, seen_by_rows};
 use super::tiles::{
-    DOUT, GROUPS, HEADS, K, KEYS, Kind, Q, QUERIES, SCALE, SIDE, THREADS, V, add_weighted, declare_sums, globals, places,
+    DOUT, GROUPS, HEADS, K, KEYS, Kind, Q, QUERIES, SCALE, SIDE, THREADS, V, add_weighted, declare_sums, globals, masked, places,
     put_weights, scores, store,
 };
 use crate::kernel::KernelText;
@@ -12,7 +11,7 @@ use crate::operand::conversions;
 use crate::team::{ADD, Team};
 use crate::text::{Text, join, parameter};
 
-/// Σ dout ∘ out − dlse of each row: inputs out, dlse if there is one, dout last; one row a column of the team.
+/// The log-sum-exp of each row, and beside it Σ dout ∘ out − dlse: inputs out, dout, the log-sum-exp, and dlse if there is one; one row a column of the team.
 pub(super) fn delta(kind: &Kind, team: Team, dlse: bool) -> KernelText {
     let dtype = kind.types[3];
     let mut globals = Text::default();
@@ -31,15 +30,22 @@ pub(super) fn delta(kind: &Kind, team: Team, dlse: bool) -> KernelText {
     text.line(format_args!("        sum = fma(a0[inside * {width} + at], number(base + at * {of_column}), sum);\n    }}"));
     text.line("    sums[local] = sum;");
     team.tree(&mut text, "plus", "sums", &[0], &width);
-    let less = if dlse { " - a2[row]" } else { "" };
-    text.line(format_args!("    if (lane == 0u && row < {rows}) {{ y0[row] = sums[local]{less}; }}"));
-    let mut inputs = vec!["f32", dtype.single()];
+    let less = if dlse { " - a3[row]" } else { "" };
+    text.line(format_args!("    if (lane == 0u && row < {rows}) {{ y0[row] = vec2<f32>(a2[row], sums[local]{less}); }}"));
+    let mut inputs = vec!["f32", dtype.single(), "f32"];
     inputs.extend(dlse.then_some("f32"));
-    KernelText { inputs, outputs: vec!["f32"], words: 9, threads: team.threads(), globals: globals.finish(), body: text.finish() }
+    KernelText {
+        inputs,
+        outputs: vec!["vec2<f32>"],
+        words: 9,
+        threads: team.threads(),
+        globals: globals.finish(),
+        body: text.finish(),
+    }
 }
 
 fn inputs(kind: &Kind) -> Vec<&'static str> {
-    kind.inputs().into_iter().chain(["f32"; 2]).collect()
+    kind.inputs().into_iter().chain(["vec2<f32>"]).chain(kind.mask_input()).collect()
 }
 
 /// dq = scale · dS k.
@@ -55,17 +61,18 @@ pub(super) fn of_queries(kind: &Kind) -> KernelText {
     limits_of_rows(&mut text);
     text.line(format_args!("    let scale = bitcast<f32>({});\n    let factor = vec4<f32>(scale);", parameter(SCALE)));
     text.line(format_args!("    let kept = vec4<u32>(unit * {queries}) + min(row, vec4<u32>({queries} - 1u));"));
-    for (name, array) in [("lse", "a4"), ("delta", "a5")] {
-        let each = join(4, ", ", |r| format!("{array}[kept.{}]", ["x", "y", "z", "w"][r]));
+    for (name, part) in [("lse", "x"), ("delta", "y")] {
+        let each = join(4, ", ", |r| format!("a4[kept.{}].{part}", ["x", "y", "z", "w"][r]));
         text.line(format_args!("    let {name} = vec4<f32>({each});"));
     }
     declare_sums(&mut text, "dq", kind.blocks[0]);
     text.line(format_args!("    for (var other = start; other < end; other += {SIDE}u) {{\n        workgroupBarrier();"));
     scores(&mut text, "s", Q, K);
     scores(&mut text, "d", DOUT, V);
-    seen_by_rows(&mut text);
+    let bias = seen_by_rows(&mut text, kind);
     text.unrolled(4, |j| {
-        format!("        s{j} = select(vec4<f32>(0.0), exponentials(s{j} * scale - lse) * (d{j} - delta), seen{j});")
+        let bias = &bias[j];
+        format!("        s{j} = select(vec4<f32>(0.0), exponentials(s{j} * scale{bias} - lse) * (d{j} - delta), seen{j});")
     });
     put_weights(&mut text, "s");
     add_weighted(&mut text, "dq", K, kind.blocks[0]);
@@ -74,9 +81,9 @@ pub(super) fn of_queries(kind: &Kind) -> KernelText {
     KernelText {
         inputs: inputs(kind),
         outputs: vec!["f32"],
-        words: WORDS + 5 * 4,
+        words: kind.words(),
         threads: THREADS,
-        globals: globals(&[Q, K, V, DOUT], kind),
+        globals: globals(&[Q, K, V, DOUT], kind, 5),
         body: text.finish(),
     }
 }
@@ -105,12 +112,13 @@ pub(super) fn of_keys(kind: &Kind) -> KernelText {
     scores(&mut text, "s", K, Q);
     scores(&mut text, "d", V, DOUT);
     text.unrolled(4, |j| {
+        let [mask, shown, bias] = masked(kind, j, |lane| format!("query{j}, row.{lane}"));
         format!(
             "        let query{j} = other + 4u * tx + {j}u;
-        let seen{j} = (row >= vec4<u32>(first_seen(query{j}))) & (row < vec4<u32>(end_seen(query{j})));
-        let at{j} = kept + min(query{j}, {queries} - 1u);
-        let p{j} = select(vec4<f32>(0.0), exponentials(s{j} * scale - a4[at{j}]), seen{j});
-        s{j} = select(vec4<f32>(0.0), p{j} * (d{j} - a5[at{j}]), seen{j});"
+{mask}        let seen{j} = (row >= vec4<u32>(first_seen(query{j}))) & (row < vec4<u32>(end_seen(query{j}))){shown};
+        let at{j} = a4[kept + min(query{j}, {queries} - 1u)];
+        let p{j} = select(vec4<f32>(0.0), exponentials(s{j} * scale{bias} - at{j}.x), seen{j});
+        s{j} = select(vec4<f32>(0.0), p{j} * (d{j} - at{j}.y), seen{j});"
         )
     });
     put_weights(&mut text, "p");
@@ -124,9 +132,9 @@ pub(super) fn of_keys(kind: &Kind) -> KernelText {
     KernelText {
         inputs: inputs(kind),
         outputs: vec!["f32"; 2],
-        words: WORDS + 5 * 4,
+        words: kind.words(),
         threads: THREADS,
-        globals: globals(&[Q, K, V, DOUT], kind),
+        globals: globals(&[Q, K, V, DOUT], kind, 5),
         body: text.finish(),
     }
 }

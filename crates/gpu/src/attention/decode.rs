@@ -269,7 +269,7 @@ mod tests {
             ([GpuType::F16, GpuType::F32, GpuType::F16], [8, 8], 4),
             ([GpuType::F32; 3], [0, 0], 7),
         ] {
-            let kind = Kind { types: types.to_vec(), fours: vec![rows == 8, rows > 1, rows > 4], blocks };
+            let kind = Kind { types: types.to_vec(), fours: vec![rows == 8, rows > 1, rows > 4], blocks, mask: None };
             validate(&partial(&kind, rows));
             assert!(bytes(&kind, rows) <= 16384);
         }

@@ -1,21 +1,23 @@
 //! The output and the log-sum-exp: a workgroup owns queries, keys and values pass by under a running maximum.
 
-use super::WORDS;
 use super::tiles::{
-    GROUPS, HEADS, K, Kind, LOWEST, Q, QUERIES, SCALE, SIDE, THREADS, TileRows, V, add_weighted, declare_sums, globals, places,
-    put_weights, scores, store,
+    GROUPS, HEADS, K, Kind, LOWEST, Q, QUERIES, SCALE, SIDE, THREADS, TileRows, V, add_weighted, declare_sums, globals, masked,
+    places, put_weights, scores, store,
 };
 use crate::kernel::KernelText;
 use crate::text::{Text, parameter};
 
-/// `seen0` to `seen3`: which of the thread's rows see each of the four keys from `other + 4 tx` on.
-pub(super) fn seen_by_rows(text: &mut Text) {
+/// `seen0` to `seen3`: which of the thread's rows see each of the four keys from `other + 4 tx` on. What a mask adds to scores is returned.
+pub(super) fn seen_by_rows(text: &mut Text, kind: &Kind) -> [String; 4] {
+    let parts: [_; 4] = std::array::from_fn(|j| masked(kind, j, |lane| format!("row.{lane}, key{j}.{lane}")));
     text.unrolled(4, |j| {
+        let [mask, shown, _] = &parts[j];
         format!(
             "        let key{j} = vec4<u32>(other + 4u * tx + {j}u);
-        let seen{j} = (key{j} >= low) & (key{j} < high);"
+{mask}        let seen{j} = (key{j} >= low) & (key{j} < high){shown};"
         )
     });
+    parts.map(|[_, _, bias]| bias)
 }
 
 /// `low` and `high` of the thread's four queries, and the keys from `start` to `end` that any query of the workgroup sees.
@@ -45,8 +47,8 @@ pub(super) fn text(kind: &Kind) -> KernelText {
     declare_sums(&mut text, "o", blocks);
     text.line(format_args!("    for (var other = start; other < end; other += {SIDE}u) {{\n        workgroupBarrier();"));
     scores(&mut text, "s", Q, K);
-    seen_by_rows(&mut text);
-    text.unrolled(4, |j| format!("        s{j} = select(vec4<f32>({LOWEST}), s{j} * scale, seen{j});"));
+    let bias = seen_by_rows(&mut text, kind);
+    text.unrolled(4, |j| format!("        s{j} = select(vec4<f32>({LOWEST}), s{j} * scale{}, seen{j});", bias[j]));
     text.line("        shared_rows[tx * 8u + ty] = max(max(s0, s1), max(s2, s3));\n        workgroupBarrier();");
     text.line("        var next = m;");
     text.unrolled(8, |i| format!("        next = max(next, shared_rows[{}u + ty]);", 8 * i));
@@ -60,7 +62,10 @@ pub(super) fn text(kind: &Kind) -> KernelText {
     add_weighted(&mut text, "o", V, blocks);
     text.line("    }\n    workgroupBarrier();\n    shared_rows[tx * 8u + ty] = l;\n    workgroupBarrier();\n    var sum = vec4<f32>(0.0);");
     text.unrolled(8, |i| format!("    sum += shared_rows[{}u + ty];", 8 * i));
-    text.line("    let sees = low < high;\n    let factor = select(vec4<f32>(0.0), 1.0 / sum, sees);");
+    // A mask may hide all keys of a row.
+    let sees = if kind.mask.is_some() { "(low < high) & (sum > vec4<f32>(0.0))" } else { "low < high" };
+    text.line(format_args!("    let sees = {sees};"));
+    text.line("    let factor = select(vec4<f32>(0.0), 1.0 / sum, sees);");
     store(&mut text, "o", "y0", OUT, blocks, "factor");
     text.line("    if (tx == 0u) {");
     text.unrolled(4, |r| {
@@ -72,11 +77,11 @@ pub(super) fn text(kind: &Kind) -> KernelText {
     });
     text.line("    }");
     KernelText {
-        inputs: kind.inputs(),
+        inputs: kind.inputs().into_iter().chain(kind.mask_input()).collect(),
         outputs: vec!["f32"; 2],
-        words: WORDS + 5 * 3,
+        words: kind.words(),
         threads: THREADS,
-        globals: globals(&[Q, K, V], kind),
+        globals: globals(&[Q, K, V], kind, 3),
         body: text.finish(),
     }
 }

@@ -28,14 +28,16 @@ const FAR: usize = 1 << 30;
 const MOST: usize = 256;
 
 /// What hides keys, and what scores are multiplied by.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct GpuAttentionOptions {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GpuAttentionOptions<'a> {
     /// What scores are multiplied by; 1/√d without one.
     pub scale: Option<f32>,
     /// Whether query i sees only the keys up to i + s − t.
     pub causal: bool,
     /// How many keys up to i + s − t query i sees at most: those before are hidden.
     pub window: Option<usize>,
+    /// Of sizes (b, h, t, s): of type `Bool`, true where a query may look, or numbers that are added to the scores; below −1e29 they hide a key.
+    pub mask: Option<&'a GpuOperand>,
 }
 
 /// The output of [`attention`], and what its gradient needs: contiguous blocks of f32.
@@ -80,10 +82,11 @@ struct Problem {
     types: Vec<GpuType>,
     fours: Vec<bool>,
     words: Vec<u32>,
+    mask: Option<GpuType>,
 }
 
 impl Problem {
-    fn of([q, k, v]: [&GpuOperand; 3], options: &GpuAttentionOptions) -> GpuResult<Self> {
+    fn of([q, k, v]: [&GpuOperand; 3], options: &GpuAttentionOptions<'_>) -> GpuResult<Self> {
         let sizes = || format!("attention: sizes {:?}, {:?} and {:?}", q.sizes(), k.sizes(), v.sizes());
         let (&[batch, heads, queries, dim], &[kb, groups, keys, kd], &[vb, vg, vs, value_dim]) = (q.sizes(), k.sizes(), v.sizes())
         else {
@@ -105,7 +108,14 @@ impl Problem {
         let window = options.window.map_or(FAR, |window| window.min(FAR));
         let mut words = [heads, groups, queries, keys, dim, value_dim].map(|size| size as u32).to_vec();
         words.extend([scale.to_bits(), ahead as u32, window as u32]);
-        let mut problem = Self { batch, heads, groups, queries, keys, dim, value_dim, types: Vec::new(), fours: Vec::new(), words };
+        if let Some(mask) = options.mask
+            && (mask.sizes() != [batch, heads, queries, keys] || mask.dtype() == GpuType::I32)
+        {
+            let (seen, dtype) = (mask.sizes(), mask.dtype());
+            return Err(GpuError::invalid(format!("{} have no mask of {dtype:?} of sizes {seen:?}, but of (b, h, t, s)", sizes())));
+        }
+        let (types, fours, mask) = (Vec::new(), Vec::new(), options.mask.map(GpuOperand::dtype));
+        let mut problem = Self { batch, heads, groups, queries, keys, dim, value_dim, types, fours, words, mask };
         [q, k, v].into_iter().for_each(|operand| problem.add(operand));
         Ok(problem)
     }
@@ -117,6 +127,14 @@ impl Problem {
         self.fours.push(strides[3] == 1 && operand.sizes()[3].is_multiple_of(4) && aligned);
         self.words.push(operand.offset() as u32);
         self.words.extend(operand.strides().iter().map(|&stride| stride as u32));
+    }
+
+    /// The parameters of the mask, after those of all operands.
+    fn add_mask(&mut self, options: &GpuAttentionOptions<'_>) {
+        if let Some(mask) = options.mask {
+            self.words.push(mask.offset() as u32);
+            self.words.extend(mask.strides().iter().map(|&stride| stride as u32));
+        }
     }
 
     /// Rows of all heads.
@@ -158,18 +176,23 @@ impl Problem {
 /// # Source
 /// Dao et al., *FlashAttention* (2022).
 #[doc(alias = "scaled_dot_product_attention")]
-pub fn attention(stream: &GpuStream, qkv: [&GpuOperand; 3], options: &GpuAttentionOptions) -> GpuResult<GpuAttention> {
-    let problem = Problem::of(qkv, options)?;
+pub fn attention(stream: &GpuStream, qkv: [&GpuOperand; 3], options: &GpuAttentionOptions<'_>) -> GpuResult<GpuAttention> {
+    let mut problem = Problem::of(qkv, options)?;
     let blocks = qkv.map(GpuOperand::block);
-    let take = |width| stream.pool().take(problem.bytes(problem.heads, problem.queries, width), &blocks);
+    let inputs: Vec<&GpuBlock> = blocks.into_iter().chain(options.mask.map(GpuOperand::block)).collect();
+    let take = |width| stream.pool().take(problem.bytes(problem.heads, problem.queries, width), &inputs);
     let result = GpuAttention { out: take(problem.value_dim)?, lse: take(1)? };
     let kind = Kind::of(&problem);
-    if let Some(splits) = Splits::of(&problem, options.window, stream.gpu().capabilities()) {
+    // Splits of keys read no mask.
+    if options.mask.is_none()
+        && let Some(splits) = Splits::of(&problem, options.window, stream.gpu().capabilities())
+    {
         return decoded(stream, &problem, &kind, splits, result, blocks);
     }
     let kernel = stream.kernel(("attention", kind.key()), || forward::text(&kind))?;
     let groups = extent([problem.batch, problem.heads, problem.queries.div_ceil(SIDE)]) as u64;
-    stream.dispatch(&kernel, &blocks, &[&result.out, &result.lse], &problem.words, groups)?;
+    problem.add_mask(options);
+    stream.dispatch(&kernel, &inputs, &[&result.out, &result.lse], &problem.words, groups)?;
     Ok(result)
 }
 
@@ -232,7 +255,7 @@ pub fn attention_backward(
     qkv: [&GpuOperand; 3],
     forward: &GpuAttention,
     cotangents: &GpuAttentionCotangents<'_>,
-    options: &GpuAttentionOptions,
+    options: &GpuAttentionOptions<'_>,
 ) -> GpuResult<GpuAttentionGradients> {
     let mut problem = Problem::of(qkv, options)?;
     let GpuAttentionCotangents { dout, dlse } = *cotangents;
@@ -252,17 +275,18 @@ pub fn attention_backward(
     let kind = Kind::of(&problem);
 
     let team = Team::new(problem.value_dim, true);
-    let mut inputs = vec![&forward.out, dout.block()];
+    let mut inputs = vec![&forward.out, dout.block(), &forward.lse];
     inputs.extend(dlse);
-    let delta = stream.pool().take(4 * rows as u64, &inputs)?;
+    let kept = stream.pool().take(8 * rows as u64, &inputs)?;
     let mut words = [problem.heads, problem.queries, problem.value_dim, rows].map(|size| size as u32).to_vec();
     words.extend(&problem.words[WORDS + 5 * 3..]);
     let key = vec![team.key(), dout.dtype() as u64, u64::from(dlse.is_some())];
     let kernel = stream.kernel(("attention delta", key), || backward::delta(&kind, team, dlse.is_some()))?;
-    stream.dispatch(&kernel, &inputs, &[&delta], &words, rows.div_ceil(team.columns) as u64)?;
+    stream.dispatch(&kernel, &inputs, &[&kept], &words, rows.div_ceil(team.columns) as u64)?;
 
     let [q, k, v] = qkv.map(GpuOperand::block);
-    let inputs = [q, k, v, dout.block(), &forward.lse, &delta];
+    problem.add_mask(options);
+    let inputs: Vec<&GpuBlock> = [q, k, v, dout.block(), &kept].into_iter().chain(options.mask.map(GpuOperand::block)).collect();
     let take = |bytes| stream.pool().take(bytes, &inputs);
     let Problem { batch, heads, groups, queries, keys, dim, value_dim, .. } = problem;
     let result = GpuAttentionGradients {
@@ -295,8 +319,10 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            let kind = Kind { types: types.to_vec(), fours: vec![number % 2 == 1, number > 0, number > 1, number > 0], blocks };
-            validate(&forward::text(&Kind { types: types[..3].to_vec(), fours: kind.fours[..3].to_vec(), blocks }));
+            let mask = [None, Some(GpuType::Bool), Some(GpuType::BF16), Some(GpuType::F32)][number];
+            let kind =
+                Kind { types: types.to_vec(), fours: vec![number % 2 == 1, number > 0, number > 1, number > 0], blocks, mask };
+            validate(&forward::text(&Kind { types: types[..3].to_vec(), fours: kind.fours[..3].to_vec(), ..kind.clone() }));
             validate(&backward::of_queries(&kind));
             validate(&backward::of_keys(&kind));
             for dlse in [false, true] {

@@ -109,10 +109,50 @@ fn exponentials(x: vec4<f32>) -> vec4<f32> {{
     text.finish()
 }
 
-/// Functions and memory of the workgroup.
-pub(super) fn globals(operands: &[TileRows], kind: &Kind) -> String {
+/// Functions that read the mask, whose buffer has this number: what is added to a score, and whether it is seen.
+fn mask_readers(kind: &Kind, dtype: GpuType, number: usize) -> String {
+    let word = |i: usize| parameter(WORDS + 5 * kind.types.len() + i);
+    let [offset, of_batch, of_head, of_query, of_key] = std::array::from_fn(word);
+    let read = dtype.read(&format!("a{number}"), "place");
+    let (queries, keys) = (parameter(QUERIES), parameter(KEYS));
+    // An infinity is known by its bits, and everything below -1e29 hides as one does.
+    let (shows, bias) = match dtype {
+        GpuType::Bool => ("x != 0.0", "0.0"),
+        _ => ("bits <= 0x80000000u || bits > 0xff800000u || bits < 0xefa18f08u", "select(0.0, x, shows_one(x))"),
+    };
+    format!(
+        "{}
+fn mask_at(base: vec2<u32>, query: u32, key: u32) -> f32 {{
+    let place = {offset} + base.x * {of_batch} + base.y * {of_head} + min(query, {queries} - 1u) * {of_query} + min(key, {keys} - 1u) * {of_key};
+    return {read};
+}}
+fn shows_one(x: f32) -> bool {{
+    let bits = bitcast<u32>(x);
+    return {shows};
+}}
+fn shows(x: vec4<f32>) -> vec4<bool> {{ return vec4<bool>(shows_one(x.x), shows_one(x.y), shows_one(x.z), shows_one(x.w)); }}
+fn bias_one(x: f32) -> f32 {{ return {bias}; }}
+fn bias(x: vec4<f32>) -> vec4<f32> {{ return vec4<f32>(bias_one(x.x), bias_one(x.y), bias_one(x.z), bias_one(x.w)); }}",
+        if kind.types.contains(&dtype) { String::new() } else { conversions(&[dtype], &[]) }
+    )
+}
+
+/// Parts of a text about the pairs of the thread's rows and the other row `j`: what reads the mask, what `seen` is further, and what a score is further.
+pub(super) fn masked(kind: &Kind, j: usize, pair: impl Fn(&str) -> String) -> [String; 3] {
+    if kind.mask.is_none() {
+        return [String::new(), String::new(), String::new()];
+    }
+    let each = join(4, ", ", |r| format!("mask_at(vec2<u32>(batch, head), {})", pair(LANES[r])));
+    [format!("        let mask{j} = vec4<f32>({each});\n"), format!(" & shows(mask{j})"), format!(" + bias(mask{j})")]
+}
+
+/// Functions and memory of the workgroup; the mask, if there is one, is the input of number `mask`.
+pub(super) fn globals(operands: &[TileRows], kind: &Kind, mask: usize) -> String {
     let mut text = Text::default();
     text.line(readers(operands, kind));
+    if let Some(dtype) = kind.mask {
+        text.line(mask_readers(kind, dtype, mask));
+    }
     text.line(format_args!("var<workgroup> tile: array<vec4<f32>, {}>;", 2 * PITCH * DEPTH));
     text.line(format_args!("var<workgroup> weights: array<vec4<f32>, {}>;", PITCH * SIDE));
     text.line(format_args!("var<workgroup> shared_rows: array<vec4<f32>, {THREADS}>;"));
@@ -223,6 +263,8 @@ pub(super) struct Kind {
     pub fours: Vec<bool>,
     /// Quads of columns of q and k, and of v.
     pub blocks: [usize; 2],
+    /// Of the mask.
+    pub mask: Option<GpuType>,
 }
 
 impl Kind {
@@ -231,7 +273,18 @@ impl Kind {
             types: problem.types.clone(),
             fours: problem.fours.clone(),
             blocks: [blocks(problem.dim), blocks(problem.value_dim)],
+            mask: problem.mask,
         }
+    }
+
+    /// What the buffer of the mask is an array of, if there is one.
+    pub fn mask_input(&self) -> Option<&'static str> {
+        self.mask.map(GpuType::single)
+    }
+
+    /// How many parameters there are.
+    pub fn words(&self) -> usize {
+        WORDS + 5 * (self.types.len() + usize::from(self.mask.is_some()))
     }
 
     /// What the operands' buffers are arrays of.
@@ -242,6 +295,7 @@ impl Kind {
     pub fn key(&self) -> Vec<u64> {
         let types = self.types.iter().fold(0, |all, &dtype| all << 4 | dtype as u64);
         let fours = self.fours.iter().fold(0, |all, &four| all << 1 | u64::from(four));
-        vec![types, fours, self.blocks[0] as u64, self.blocks[1] as u64]
+        let mask = self.mask.map_or(0, |dtype| 1 + dtype as u64);
+        vec![types, fours, self.blocks[0] as u64, self.blocks[1] as u64, mask]
     }
 }

@@ -21,6 +21,8 @@ struct Case {
     types: [GpuType; 2],
     /// Whether gradients are asked for.
     backward: bool,
+    /// The type of a mask that all heads share.
+    mask: Option<GpuType>,
 }
 
 const PLAIN: Case = Case {
@@ -36,6 +38,7 @@ const PLAIN: Case = Case {
     layout: Layout::Plain,
     types: [GpuType::F32; 2],
     backward: true,
+    mask: None,
 };
 
 fn row_major(sizes: [usize; 4]) -> [isize; 4] {
@@ -46,9 +49,28 @@ fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()
 }
 
+/// A mask `(b, 1, t, s)` repeated for all heads, and what it adds to scores. Query 1 sees nothing.
+fn shared_mask(stream: &GpuStream, dtype: GpuType, [batch, heads, queries, keys]: [usize; 4]) -> (GpuOperand, Vec<f64>) {
+    let all = batch * queries * keys;
+    let hides = |i: usize| i / keys % queries == 1 || i * 7919 % 13 < 4;
+    let number = |(i, x): (usize, f32)| if hides(i) { f32::NEG_INFINITY } else { (4.0 * x).round() / 4.0 };
+    let numbers: Vec<f32> = numbers(all, 11).into_iter().enumerate().map(number).collect();
+    let (bytes, added): (Vec<u8>, Vec<f64>) = match dtype {
+        GpuType::Bool => {
+            let shown: Vec<u8> = (0..all).map(|i| u8::from(!hides(i))).collect();
+            let added = (0..all).map(|i| if hides(i) { f64::NEG_INFINITY } else { 0.0 }).collect();
+            (shown, added)
+        }
+        _ => (numbers.iter().flat_map(|&x| crate::encoded(x, dtype)).collect(), wide(&numbers)),
+    };
+    let block = stream.upload(&bytes).unwrap();
+    let strides = [(queries * keys) as isize, 0, keys as isize, 1];
+    (GpuOperand::strided(&block, dtype, &[batch, heads, queries, keys], &strides, 0).unwrap(), added)
+}
+
 #[track_caller]
 fn check(label: &str, stream: &GpuStream, case: Case) {
-    let Case { batch, heads, groups, queries, keys, dim, value_dim, causal, window, layout, types, backward } = case;
+    let Case { batch, heads, groups, queries, keys, dim, value_dim, causal, window, layout, types, backward, mask } = case;
     let sizes = [[batch, heads, queries, dim], [batch, groups, keys, dim], [batch, groups, keys, value_dim]];
     let out_sizes = [batch, heads, queries, value_dim];
     let what = format!("{label}: {case:?}");
@@ -57,7 +79,8 @@ fn check(label: &str, stream: &GpuStream, case: Case) {
     let (v, v_values) = operand(stream, &sizes[2], layout, types[1], 3);
     let (dout, dout_values) = operand(stream, &out_sizes, layout, types[0], 4);
     let dlse = numbers(batch * heads * queries, 5);
-    let options = GpuAttentionOptions { causal, window, scale: Some(0.3) };
+    let shown = mask.map(|dtype| shared_mask(stream, dtype, [batch, heads, queries, keys]));
+    let options = GpuAttentionOptions { causal, window, scale: Some(0.3), mask: shown.as_ref().map(|(there, _)| there) };
     let forward = || attention(stream, [&q, &k, &v], &options).unwrap();
     let found = forward();
 
@@ -68,8 +91,13 @@ fn check(label: &str, stream: &GpuStream, case: Case) {
         let (t, s) = ((place / keys) % queries, place % keys);
         window.is_some_and(|window| s + window + queries < t + 1 + keys)
     };
-    let mask: Vec<f64> =
-        (0..mask_sizes.iter().product()).map(|place| if hidden(place) { f64::NEG_INFINITY } else { 0.0 }).collect();
+    let added = |place: usize| {
+        // Heads share it.
+        let of = place / (heads * queries * keys) * queries * keys + place % (queries * keys);
+        shown.as_ref().map_or(0.0, |(_, numbers)| numbers[of])
+    };
+    let added = |place: usize| if hidden(place) { f64::NEG_INFINITY } else { added(place) };
+    let mask: Vec<f64> = (0..mask_sizes.iter().product()).map(added).collect();
     let mask_strides = row_major(mask_sizes);
     let view = |x, i: usize, sizes| View::new(x, 0, sizes, &strides[i]).unwrap();
     let inputs = AttentionInputs {
@@ -81,7 +109,7 @@ fn check(label: &str, stream: &GpuStream, case: Case) {
         mask: AttentionMask::Additive(View::new(&mask, 0, &mask_sizes, &mask_strides).unwrap()),
     };
     let expected = naive::attention(&inputs);
-    let tolerance = if queries <= 8 { 1e-5 } else { 1e-4 };
+    let tolerance = if queries <= 8 && shown.is_none() { 1e-5 } else { 1e-4 };
     close(&format!("{what}: out"), &download(stream, &found.out), &expected.out, tolerance);
     close(&format!("{what}: lse"), &download(stream, &found.lse), &expected.lse, 1e-5);
 
@@ -154,6 +182,21 @@ fn heads_of_queries_share_heads_of_keys() {
 }
 
 #[test]
+fn masks_hide_keys_and_add_to_scores() {
+    for (turn, (label, stream)) in streams().into_iter().enumerate() {
+        let case = Case { batch: 2, heads: 4, groups: 2, queries: 35, keys: 41, dim: 8, value_dim: 8, ..PLAIN };
+        let all = [[GpuType::Bool, GpuType::F32], [GpuType::BF16, GpuType::Bool]][turn % 2];
+        check(&label, &stream, Case { mask: Some(all[0]), ..case });
+        check(&label, &stream, Case { mask: Some(all[1]), causal: true, window: Some(20), ..case });
+        check(&label, &stream, Case { mask: Some(GpuType::F16), queries: 3, types: [GpuType::F16; 2], ..case });
+        let x = GpuOperand::contiguous(&upload(&stream, &[0.0; 8]), GpuType::F32, &[1, 1, 2, 4]).unwrap();
+        let options = GpuAttentionOptions { mask: Some(&x), ..Default::default() };
+        let words = attention(&stream, [&x, &x, &x], &options).unwrap_err().to_string();
+        assert!(words.contains("have no mask of F32 of sizes [1, 1, 2, 4], but of (b, h, t, s)"), "{words}");
+    }
+}
+
+#[test]
 fn few_queries_are_split_over_keys() {
     for (turn, (label, stream)) in streams().into_iter().enumerate() {
         // Gradients of them are those of any attention.
@@ -180,7 +223,7 @@ fn numbers_that_are_none_pass_through_splits() {
         let of = |values: &[f32], rows: usize| {
             GpuOperand::contiguous(&upload(&stream, values), GpuType::F32, &[1, 1, rows, values.len() / rows]).unwrap()
         };
-        let options = GpuAttentionOptions { causal: true, scale: Some(1.0), window: None };
+        let options = GpuAttentionOptions { causal: true, scale: Some(1.0), ..Default::default() };
         let run = |keys: &[f32]| {
             let (k, v) = (of(keys, 100), of(&[2.5; 100], 100));
             let found = attention(&stream, [&of(&[1.0; 2], 2), &k, &v], &options).unwrap();
@@ -212,7 +255,7 @@ fn hidden_numbers_do_not_matter_and_seen_ones_do() {
         let of = |values: &[f32], rows: usize| {
             GpuOperand::contiguous(&upload(&stream, values), GpuType::F32, &[1, 1, rows, values.len() / rows]).unwrap()
         };
-        let options = GpuAttentionOptions { causal: true, scale: Some(1.0), window: None };
+        let options = GpuAttentionOptions { causal: true, scale: Some(1.0), ..Default::default() };
         let run = |k: &[f32]| {
             let v = of(&[1.0, 2.0, 3.0], 3);
             let found = attention(&stream, [&of(&[1.0; 3], 3), &of(k, 3), &v], &options).unwrap();

@@ -29,25 +29,26 @@ impl KeyOrder {
     ///
     /// # Panics
     /// If there are more keys than there is memory for.
-    pub fn each(&mut self, keys: &[u64], each: impl FnMut(usize)) {
-        let (low, high) = keys.iter().fold((u64::MAX, 0), |(low, high), &key| (low.min(key), high.max(key)));
+    pub fn each(&mut self, keys: impl ExactSizeIterator<Item = u64> + Clone, each: impl FnMut(usize)) {
+        let (low, high) = keys.clone().fold((u64::MAX, 0), |(low, high), key| (low.min(key), high.max(key)));
         let bits = u64::BITS - high.saturating_sub(low).leading_zeros();
         if bits <= 32 { self.ordered::<u64>(keys, low, bits, each) } else { self.ordered::<u128>(keys, low, bits, each) }
     }
 
-    fn ordered<P: KeyedPlace>(&mut self, keys: &[u64], low: u64, bits: u32, each: impl FnMut(usize)) {
-        let sorted = &mut of_words::<P>(&mut self.sorted)[..keys.len()];
-        let spare = &mut of_words::<P>(&mut self.spare)[..keys.len()];
+    fn ordered<P: KeyedPlace>(&mut self, keys: impl ExactSizeIterator<Item = u64>, low: u64, bits: u32, each: impl FnMut(usize)) {
+        let len = keys.len();
+        let sorted = &mut of_words::<P>(&mut self.sorted)[..len];
+        let spare = &mut of_words::<P>(&mut self.spare)[..len];
         let shift = bits.saturating_sub(2 * DIGIT);
         let digits = |p: P| [0, DIGIT].map(|low| (p.key() >> shift >> low) as usize & (DIGITS - 1));
         let mut places = [[0_u32; DIGITS]; 2];
-        for (place, (p, &key)) in sorted.iter_mut().zip(keys).enumerate() {
+        for (place, (p, key)) in sorted.iter_mut().zip(keys).enumerate() {
             *p = P::new(key - low, place);
             let [low, high] = digits(*p);
             places[0][low] += 1;
             places[1][high] += 1;
         }
-        if keys.len() < FEW {
+        if len < FEW {
             sorted.sort_unstable();
         } else {
             for counts in &mut places {
@@ -97,7 +98,7 @@ mod tests {
             let mut expected: Vec<usize> = (0..n).collect();
             expected.sort_by_key(|&place| keys[place]);
             let mut found = Vec::new();
-            KeyOrder::new(n).unwrap().each(&keys, |place| found.push(place));
+            KeyOrder::new(n).unwrap().each(keys.iter().copied(), |place| found.push(place));
             assert_eq!(found, expected);
         }
         // One far key, and many that differ in their lowest bits alone.
@@ -106,7 +107,7 @@ mod tests {
         let mut expected: Vec<usize> = (0..2000).collect();
         expected.sort_by_key(|&place| keys[place]);
         let mut found = Vec::new();
-        KeyOrder::new(2000).unwrap().each(&keys, |place| found.push(place));
+        KeyOrder::new(2000).unwrap().each(keys.iter().copied(), |place| found.push(place));
         assert_eq!(found, expected);
     }
 }

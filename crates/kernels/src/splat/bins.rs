@@ -5,7 +5,7 @@
 
 use super::blend::{BlendRule, Sortable};
 use super::project::ScreenSplats;
-use super::reach::{Reached, TileReach, tile_and_mask};
+use super::reach::{MASK_BITS, Reached, TileReach, tile_and_mask};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape::count;
 use crate::simd::{self, Lanes};
@@ -121,9 +121,10 @@ fn visible_of(slots: &[u32]) -> usize {
 
 /// The tiles' lists, in the order of splats.
 struct Listed {
-    entries: Block<u32>,
-    /// The keys of the depths of each entry.
-    keys: Block<u64>,
+    /// Of each entry the key of its depth, and its slot above the mask of its blocks: one line of the cache is written for each.
+    entries: Block<u64>,
+    /// The splat of each slot.
+    owners: Block<u32>,
 }
 
 impl Listed {
@@ -151,27 +152,28 @@ impl Listed {
         }
         first.push(before);
         let total = before as usize;
-        let mut out = Self { entries: Block::new(count(&[total, ENTRY]))?, keys: Block::new(total)? };
-        let (entries, keys) = (SharedSlice::new(out.entries.as_chunks_mut::<ENTRY>().0), SharedSlice::new(&mut out.keys));
+        let mut out = Self { entries: Block::new(count(&[total, 2]))?, owners: Block::new(total)? };
+        let (entries, owners) = (SharedSlice::new(out.entries.as_chunks_mut::<2>().0), SharedSlice::new(&mut out.owners));
         let slots = SharedSlice::new(slots);
         assert!(found.iter().map(|part| part.tiles().len()).sum::<usize>() == total, "an entry for each slot");
         threads::split_mut(&mut counts, tiles, parts, |start, places| {
             let part = start / tiles;
             let before: usize = found[..part].iter().map(|part| part.tiles().len()).sum();
             let range = threads::range(n, CHUNK, parts, part);
-            // SAFETY: parts differ in their splats.
-            let (slots, tiles) = (unsafe { slots.part(range.clone()) }, found[part].tiles());
+            let tiles = found[part].tiles();
+            // SAFETY: parts differ in their splats, and so in their slots.
+            let (slots, owners) = unsafe { (slots.part(range.clone()), owners.part(before..before + tiles.len())) };
             for k in 0..slots.len() {
                 let (slot, end) = (slots[k] as usize, slots.get(k + 1).map_or(tiles.len(), |&slot| slot as usize));
                 let (splat, key) = (range.start + k, depths[range.start + k].key().wide());
-                for (next, &of) in tiles[slot..end].iter().enumerate() {
+                for (slot, &of) in (slot..).zip(&tiles[slot..end]) {
                     let (tile, mask) = tile_and_mask(of);
                     let place = &mut places[tile];
-                    // SAFETY: a part has as many places of a tile as it counted there over the same tiles, each of which is some splat's, from the first one on; no
-                    // two parts share one, and all lie below the sum of counts, which is the length of both.
+                    owners[slot] = splat as u32;
+                    // SAFETY: a part has as many places of a tile as it counted there over the same tiles, each of which is some splat's, from the first one on; no two parts
+                    // share one, and all lie below the sum of counts, which is the length.
                     unsafe {
-                        entries.at(*place as isize).write([splat as u32, (before + slot + next) as u32, mask]);
-                        keys.at(*place as isize).write(key);
+                        entries.at(*place as isize).write([key, ((before + slot) as u64) << MASK_BITS | u64::from(mask)]);
                     }
                     *place += 1;
                 }
@@ -183,8 +185,8 @@ impl Listed {
 
     /// The lists, each sorted by depth.
     fn sorted(&self, tiles: &[u32], (columns, rows): (usize, usize)) -> Result<Block<u32>, OutOfMemory> {
-        let mut out = Block::new(self.entries.len())?;
-        let (from, to) = (self.entries.as_chunks::<ENTRY>().0, SharedSlice::new(out.as_chunks_mut::<ENTRY>().0));
+        let mut out = Block::new(count(&[self.owners.len(), ENTRY]))?;
+        let (from, to) = (self.entries.as_chunks::<2>().0, SharedSlice::new(out.as_chunks_mut::<ENTRY>().0));
         let parts = if threads::parts(from.len(), SLOT_NS) > 1 { rows } else { 1 };
         threads::try_run(parts, |part| {
             let range = threads::range(rows, 1, parts, part);
@@ -195,9 +197,10 @@ impl Listed {
                 let from = &from[range.clone()];
                 // SAFETY: parts differ in their tiles.
                 let mut to = unsafe { to.part(range.clone()) }.iter_mut();
-                order.each(&self.keys[range], |place| {
+                order.each(from.iter().map(|entry| entry[0]), |place| {
                     if let Some(to) = to.next() {
-                        *to = from[place];
+                        let (slot, mask) = (from[place][1] >> MASK_BITS, from[place][1] & ((1 << MASK_BITS) - 1));
+                        *to = [self.owners[slot as usize], slot as u32, mask as u32];
                     }
                 });
             }

@@ -18,6 +18,8 @@ use crate::threads::{self, SharedSlice};
 
 /// Splats whose contributions to the eye's gradient are summed before they are added to the others': a multiple of all lanes.
 const CHUNK: usize = 512;
+/// The most coefficients of a splat.
+const MOST: usize = 48;
 /// Nanoseconds a coefficient, by which work is split.
 const COEFFICIENT_NS: f64 = 0.4;
 
@@ -143,25 +145,64 @@ fn kept<T: Real>(depths: &[T], lanes: usize) -> (Kept, bool) {
     (kept, any)
 }
 
-impl<T: Lanes> Colors<'_, T> {
-    /// Calls `each` with each column of the coefficients of a register of splats.
-    #[inline(always)]
-    fn each_column<V: Vector<Element = T>>(&self, isa: Enabled<V>, kept: &Kept, at: usize, mut each: impl FnMut(usize, V)) {
-        for start in (0..self.wide).step_by(V::LANES) {
-            let here = V::LANES.min(self.wide - start);
-            let mut square = Square::zero(isa);
+/// Has the rows fetched after those of one register of splats.
+#[inline(always)]
+fn prefetch_rows<V: Vector>(rows: &[V::Element], wide: usize) {
+    let next = rows.as_ptr().wrapping_add(V::LANES * wide);
+    for i in (0..V::LANES * wide).step_by(64 / size_of::<V::Element>()) {
+        simd::prefetch(next.wrapping_add(i));
+    }
+}
+
+/// The columns of the coefficients of a register of splats, of which each has `wide`; lanes that do not count hold 0.
+#[inline(always)]
+fn coefficient_columns<V: Vector>(
+    isa: Enabled<V>,
+    (coefficients, wide): (&[V::Element], usize),
+    kept: &Kept,
+    at: usize,
+) -> [V; MOST] {
+    let mut columns = [isa.zero(); MOST];
+    let rows = &coefficients[at * wide..];
+    // A straight line of loads has no stride that the processor would see.
+    prefetch_rows::<V>(rows, wide);
+    // Most often all count: a straight line.
+    let all = kept[..V::LANES].iter().all(|&kept| kept);
+    for (start, columns) in (0..wide).step_by(V::LANES).zip(columns.chunks_exact_mut(V::LANES)) {
+        let here = V::LANES.min(wide - start);
+        let mut square = Square::zero(isa);
+        if all && here == V::LANES {
             for lane in 0..V::LANES {
-                if kept[lane] {
-                    let row = &self.coefficients[(at + lane) * self.wide + start..];
-                    square[lane] = if here == V::LANES { isa.read(row) } else { isa.read_first(&row[..here]) };
-                }
+                square[lane] = isa.read(&rows[lane * wide + start..]);
             }
-            square.transpose();
-            for k in 0..here {
-                each(start + k, square[k]);
+        } else {
+            // Of its own, so that the other square stays in registers.
+            let mut some = Square::zero(isa);
+            for lane in (0..V::LANES).filter(|&lane| kept[lane]) {
+                some[lane] = isa.read_first(&rows[lane * wide + start..][..here]);
+            }
+            for lane in 0..V::LANES {
+                square[lane] = some[lane];
             }
         }
+        square.transpose();
+        for k in 0..V::LANES {
+            columns[k] = square[k];
+        }
     }
+    columns
+}
+
+/// The colour's sum of a register of splats, before what is below 0 is cut off.
+#[inline(always)]
+fn color_of<V: Vector>(isa: Enabled<V>, y: &[V; MOST / 3], coefficients: &[V]) -> [V; 3] {
+    let mut color = [isa.constant(COLOR_OFFSET); 3];
+    for (y, h) in y.iter().zip(coefficients.chunks_exact(3)) {
+        for c in 0..3 {
+            color[c] = y.mul_add(h[c], color[c]);
+        }
+    }
+    color
 }
 
 impl<T: Lanes> Kernel<T> for Colors<'_, T> {
@@ -181,14 +222,8 @@ impl<T: Lanes> Kernel<T> for Colors<'_, T> {
             let absent = isa.constant(1.0) - kept_lanes(isa, &kept);
             let seen = sight(isa, rows[4], columns(isa, &kept, &self.means[3 * at..]), absent);
             let y = basis(isa, self.wide, seen.direction);
-            let mut sums = [isa.constant(COLOR_OFFSET); 3];
-            self.each_column(
-                isa,
-                &kept,
-                at,
-                #[inline(always)]
-                |k, h| sums[k % 3] = y[k / 3].mul_add(h, sums[k % 3]),
-            );
+            let coefficients = coefficient_columns(isa, (self.coefficients, self.wide), &kept, at);
+            let sums = color_of(isa, &y, &coefficients[..self.wide]);
             // A NaN is not below 0 and stays; an infinity becomes one.
             let zero = isa.zero();
             let mut color = sums;
@@ -239,18 +274,8 @@ impl<T: Lanes> Kernel<T> for ColorsGradient<'_, T> {
             let absent = isa.constant(1.0) - kept_lanes(isa, &kept);
             let seen = sight(isa, eye, columns(isa, &kept, &of.means[3 * at..]), absent);
             let y = basis(isa, wide, seen.direction);
-            let mut columns_of = [zero; 48];
-            let mut color = [isa.constant(COLOR_OFFSET); 3];
-            of.each_column(
-                isa,
-                &kept,
-                at,
-                #[inline(always)]
-                |k, h| {
-                    columns_of[k] = h;
-                    color[k % 3] = y[k / 3].mul_add(h, color[k % 3]);
-                },
-            );
+            let coefficients = coefficient_columns(isa, (of.coefficients, wide), &kept, at);
+            let color = color_of(isa, &y, &coefficients[..wide]);
             // No gradient where the colour was below 0.
             let g: [V; 3] = columns(isa, &kept, &cotangents[3 * at..]);
             let mut bar = g;
@@ -258,21 +283,28 @@ impl<T: Lanes> Kernel<T> for ColorsGradient<'_, T> {
                 bar[c] = color[c].where_less(zero, zero, g[c]);
             }
             // h̄ₖ = Yₖ ḡ, and what direction Yₖ pulls.
-            let mut weights = [zero; 16];
-            for k in 0..wide / 3 {
-                weights[k] = bar[0] * columns_of[3 * k] + bar[1] * columns_of[3 * k + 1] + bar[2] * columns_of[3 * k + 2];
+            let (mut weights, mut gradient) = ([zero; MOST / 3], [zero; MOST]);
+            for (k, h) in coefficients[..wide].chunks_exact(3).enumerate() {
+                weights[k] = bar[0] * h[0] + bar[1] * h[1] + bar[2] * h[2];
+                for c in 0..3 {
+                    gradient[3 * k + c] = y[k] * bar[c];
+                }
             }
-            for start in (0..wide).step_by(V::LANES) {
-                let many = V::LANES.min(wide - start);
+            for (_, columns) in (0..wide).step_by(V::LANES).zip(gradient.chunks_exact_mut(V::LANES)) {
                 let mut square = Square::zero(isa);
-                for k in 0..many {
-                    square[k] = y[(start + k) / 3] * bar[(start + k) % 3];
+                for k in 0..V::LANES {
+                    square[k] = columns[k];
                 }
                 square.transpose();
-                for lane in 0..here {
-                    let row = &mut out[lane * wide + start..][..many];
-                    let value = if kept[lane] { square[lane] } else { zero };
-                    value.write_first(row);
+                for k in 0..V::LANES {
+                    columns[k] = square[k];
+                }
+            }
+            // A splat after another, as they lie in memory.
+            for lane in 0..here {
+                for start in (0..wide).step_by(V::LANES) {
+                    let value = if kept[lane] { gradient[start + lane] } else { zero };
+                    value.write_first(&mut out[lane * wide + start..(lane + 1) * wide]);
                 }
             }
             let pulled = basis_bar(isa, wide, seen.direction, &weights);
@@ -293,9 +325,9 @@ impl<T: Lanes> Kernel<T> for ColorsGradient<'_, T> {
 
 /// Y of a direction of length 1, as many as a splat has; the others are 0.
 #[inline(always)]
-fn basis<V: Vector>(isa: Enabled<V>, wide: usize, [x, y, z]: [V; 3]) -> [V; 16] {
+fn basis<V: Vector>(isa: Enabled<V>, wide: usize, [x, y, z]: [V; 3]) -> [V; MOST / 3] {
     let c = |c: f64| isa.constant(c);
-    let mut b = [isa.zero(); 16];
+    let mut b = [isa.zero(); MOST / 3];
     b[0] = c(Y0);
     if wide > 3 {
         (b[1], b[2], b[3]) = (c(-Y1) * y, c(Y1) * z, c(-Y1) * x);
@@ -324,7 +356,7 @@ fn basis<V: Vector>(isa: Enabled<V>, wide: usize, [x, y, z]: [V; 3]) -> [V; 16] 
 
 /// Σₖ wₖ ∇Yₖ: the derivatives of the polynomials above by x, y, z.
 #[inline(always)]
-fn basis_bar<V: Vector>(isa: Enabled<V>, wide: usize, [x, y, z]: [V; 3], w: &[V; 16]) -> [V; 3] {
+fn basis_bar<V: Vector>(isa: Enabled<V>, wide: usize, [x, y, z]: [V; 3], w: &[V; MOST / 3]) -> [V; 3] {
     let c = |c: f64| isa.constant(c);
     let mut bar = [isa.zero(); 3];
     if wide > 3 {

@@ -8,9 +8,37 @@ use crate::simd::{Enabled, MAX_LANES, Vector};
 /// Which lanes hold a row that counts.
 pub(super) type Kept = [bool; MAX_LANES];
 
+/// Lanes of the registers whose rows of 3 and 4 numbers are transposed in registers.
+const WIDE: usize = 16;
+/// Rows of 4 numbers in such a register.
+const ROWS: usize = WIDE / 4;
+
+/// Exchanges what the first and the second half of lanes' numbers count, in four registers, of 16 lanes: rows of 4 numbers become columns, and columns rows.
+#[inline(always)]
+fn exchange_quads<V: Vector, const LOW: usize, const HIGH: usize>(x: &mut [V; 4]) {
+    (x[0], x[1]) = x[0].exchange::<LOW>(x[1]);
+    (x[2], x[3]) = x[2].exchange::<LOW>(x[3]);
+    (x[0], x[2]) = x[0].exchange::<HIGH>(x[2]);
+    (x[1], x[3]) = x[1].exchange::<HIGH>(x[3]);
+}
+
 /// The columns of up to `LANES` rows of W numbers; lanes without a row, or whose row does not count, hold 0.
 #[inline(always)]
 pub(super) fn columns<V: Vector, const W: usize>(isa: Enabled<V>, kept: &Kept, rows: &[V::Element]) -> [V; W] {
+    if V::LANES == WIDE && (W == 3 || W == 4) && rows.len() >= WIDE * W {
+        let (mut quads, mut columns) = ([isa.zero(); 4], [isa.zero(); W]);
+        for k in 0..4 {
+            let four = &rows[k * ROWS * W..];
+            quads[k] = if W == 3 { isa.read_first(&four[..ROWS * W]).widen_rows() } else { isa.read(four) };
+        }
+        exchange_quads::<V, 4, 8>(&mut quads);
+        exchange_quads::<V, 1, 2>(&mut quads);
+        let counts = kept_lanes(isa, kept);
+        for k in 0..W {
+            columns[k] = isa.zero().where_less(counts, quads[k], isa.zero());
+        }
+        return columns;
+    }
     let mut lanes = [[V::Element::ZERO; MAX_LANES]; W];
     for (lane, row) in rows.chunks_exact(W).take(V::LANES).enumerate() {
         for k in 0..W {
@@ -27,6 +55,21 @@ pub(super) fn columns<V: Vector, const W: usize>(isa: Enabled<V>, kept: &Kept, r
 /// Writes columns to rows, as many as there are; those whose lane of `kept` is false become 0.
 #[inline(always)]
 pub(super) fn put_columns<V: Vector, const W: usize>(columns: [V; W], kept: &Kept, rows: &mut [V::Element]) {
+    if V::LANES == WIDE && (W == 3 || W == 4) && rows.len() >= WIDE * W {
+        let isa = columns[0].isa();
+        let counts = kept_lanes(isa, kept);
+        let mut quads = [isa.zero(); 4];
+        for k in 0..W {
+            quads[k] = isa.zero().where_less(counts, columns[k], isa.zero());
+        }
+        exchange_quads::<V, 1, 2>(&mut quads);
+        exchange_quads::<V, 4, 8>(&mut quads);
+        for k in 0..4 {
+            let four = &mut rows[k * ROWS * W..][..ROWS * W];
+            if W == 3 { quads[k].narrow_rows().write_first(four) } else { quads[k].write(four) }
+        }
+        return;
+    }
     let mut lanes = [[V::Element::ZERO; MAX_LANES]; W];
     for k in 0..W {
         columns[k].write(&mut lanes[k]);

@@ -12,9 +12,11 @@
 //! det = |u₀ × u₁|² + blur (|u₀|² + |u₁|²) + blur². The inverse (a, b, c) of Σ is the conic. An antialiased splat's opacity is multiplied by √(det before / det after).
 
 use super::CameraRows;
-use super::lanes::{Kept, camera_lanes, columns, dot, row_of_point};
+use super::lanes::{Kept, camera_lanes, columns, dot, put_columns, row_of_point};
 use super::stated::LEAST_COMPENSATION;
 use crate::compiled::compiled;
+use crate::number::Number;
+use crate::real::Real;
 use crate::simd::{self, Enabled, Kernel, Lanes, MAX_LANES, Vector, math};
 use crate::threads::{self, SharedSlice};
 
@@ -292,6 +294,18 @@ pub(super) fn projected<V: Vector>(
     }
 }
 
+/// How many of the first lanes are not finite, but before the camera, or at a depth that is not finite.
+#[inline(always)]
+fn odd_lanes<V: Vector>(finite: &V, before: &V, depth: &V, here: usize) -> usize {
+    if !finite.any_less(finite.isa().constant(1.0)) {
+        return 0;
+    }
+    let lanes = finite.lanes().zip(before.lanes()).zip(depth.lanes()).take(here);
+    lanes
+        .filter(|((finite, before), depth)| *finite == V::Element::ZERO && (*before > V::Element::ZERO || !depth.is_finite()))
+        .count()
+}
+
 struct Project<'a, T> {
     rule: ProjectRule,
     camera: &'a CameraRows,
@@ -307,7 +321,7 @@ impl<T: Lanes> Kernel<T> for Project<'_, T> {
         let Self { rule, camera, splats, out } = self;
         let rows = camera_lanes(isa, camera);
         let (one, half) = (isa.constant(1.0), [isa.constant(0.5 * rule.width as f64), isa.constant(0.5 * rule.height as f64)]);
-        let near = T::from_f64(rule.near);
+        let near = isa.constant(rule.near);
         let mut skipped = 0;
         for at in (0..splats.logits.len()).step_by(V::LANES) {
             let here = V::LANES.min(splats.logits.len() - at);
@@ -315,24 +329,24 @@ impl<T: Lanes> Kernel<T> for Project<'_, T> {
             let w = row_of_point(rows[2], of.mean);
             let depth = row_of_point(rows[3], of.mean);
             let p = projected(isa, &rule, &rows, &of, w);
-            let [a, b, c] = p.conic;
             let position = [(p.ndc[0] + one) * half[0], (one - p.ndc[1]) * half[1]];
-            let found = [position[0], position[1], a, b, c, p.opacity * p.compensation, depth, w];
-            let mut lanes = [[T::ZERO; MAX_LANES]; 8];
-            for (lanes, found) in lanes.iter_mut().zip(found) {
-                found.write(lanes);
+            let opacity = p.opacity * p.compensation;
+            let found = [position[0], position[1], p.conic[0], p.conic[1], p.conic[2], opacity, depth, w];
+            // 0 times what is finite is 0, and a NaN else, which is not less than 1.
+            let mut sum = isa.zero();
+            for x in found {
+                sum += x * isa.zero();
             }
-            for lane in 0..here {
-                let found: [T; 8] = std::array::from_fn(|k| lanes[k][lane]);
-                let [x, y, a, b, c, opacity, depth, w] = found;
-                let finite = found.iter().all(|x| x.is_finite());
-                let before = depth > near && w > T::ZERO;
-                skipped += usize::from(!finite && (before || !depth.is_finite()));
-                let row = if finite && before { [x, y, a, b, c, depth, opacity] } else { [T::ZERO; 7] };
-                let i = at + lane;
-                out.positions[2 * i..][..2].copy_from_slice(&row[..2]);
-                out.conics[3 * i..][..3].copy_from_slice(&row[2..5]);
-                (out.depths[i], out.opacities[i]) = (row[5], row[6]);
+            let finite = sum.where_less(one, one, isa.zero());
+            let before = near.where_less(depth, isa.zero().where_less(w, one, isa.zero()), isa.zero());
+            skipped += odd_lanes(&finite, &before, &depth, here);
+            let drawn = isa.zero().where_less(finite, before, isa.zero());
+            let mut kept = [false; MAX_LANES];
+            drawn.lanes().zip(&mut kept).take(here).for_each(|(drawn, kept)| *kept = drawn > T::ZERO);
+            put_columns(position, &kept, &mut out.positions[2 * at..]);
+            put_columns(p.conic, &kept, &mut out.conics[3 * at..]);
+            for (x, out) in [(depth, &mut *out.depths), (opacity, &mut *out.opacities)] {
+                isa.zero().where_less(drawn, x, isa.zero()).write_first(&mut out[at..at + here]);
             }
         }
         skipped

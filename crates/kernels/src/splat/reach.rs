@@ -22,7 +22,7 @@ use crate::simd::{Enabled, Kernel, MAX_LANES, Square, Vector};
 const SLACK: f64 = 1e-3;
 const PIXEL_SLACK: f64 = 0.01;
 /// Bits of a tile's mask.
-const MASK_BITS: u32 = BLOCKS as u32;
+pub(super) const MASK_BITS: u32 = BLOCKS as u32;
 
 /// The tiles of some splats, one splat after another: each above the mask of its blocks.
 pub(super) struct Reached {
@@ -221,8 +221,7 @@ impl<T: Sortable> TileReach<'_, T> {
         let mut masks = [T::ZERO; MAX_LANES];
         masks_of_boxes(&ellipses, first).write(&mut masks);
         let mut seen = [T::ZERO; MAX_LANES];
-        visible.write(&mut seen);
-        self.write(isa, &geometry, &mut seen, at);
+        self.write(isa, &geometry, (depth, visible), at).write(&mut seen);
         let (parts, large) = parts_of_masks(&masks, &seen, &boxes);
         let columns = self.rule.tiles().0;
         for lane in 0..here {
@@ -274,27 +273,54 @@ impl<T: Sortable> TileReach<'_, T> {
         Ok(())
     }
 
-    /// Writes the records of a register of splats. Those with a colour that is not finite are seen no more.
+    /// Writes the records of a register of splats, and says which ones of the visible are seen: those with a colour that is not finite are not.
     #[inline(always)]
-    fn write<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, geometry: &[V; GEOMETRY], seen: &mut [T; MAX_LANES], at: usize) {
+    fn write<V: Vector<Element = T>>(
+        &mut self,
+        isa: Enabled<V>,
+        geometry: &[V; GEOMETRY],
+        (depth, visible): (V, V),
+        at: usize,
+    ) -> V {
         let channels = self.rule.channels;
         let wide = self.records.len() / self.slots.len();
         let here = V::LANES.min(self.slots.len() - at);
+        // 0 times what is finite is 0, and a NaN else, which is not less than 1.
+        let (zero, one) = (isa.zero(), isa.constant(1.0));
+        if channels == 3 && here == V::LANES && V::LANES > GEOMETRY + channels {
+            let colors = columns::<V, 3>(isa, &[true; MAX_LANES], &self.colors[3 * at..3 * (at + V::LANES)]);
+            let mut square = Square::zero(isa);
+            square[..GEOMETRY].copy_from_slice(geometry);
+            for c in 0..3 {
+                square[GEOMETRY + c] = colors[c];
+            }
+            square[GEOMETRY + 3] = depth;
+            square.transpose();
+            for lane in 0..V::LANES {
+                square[lane].write(&mut self.records[(at + lane) * wide..]);
+            }
+            return (colors[0] * zero + colors[1] * zero + colors[2] * zero).where_less(one, visible, zero);
+        }
         for start in (0..GEOMETRY).step_by(V::LANES) {
             let mut square = Square::zero(isa);
-            for k in 0..V::LANES.min(GEOMETRY - start) {
-                square[k] = geometry[start + k];
+            for k in 0..V::LANES {
+                if start + k < GEOMETRY {
+                    square[k] = geometry[start + k];
+                }
             }
             square.transpose();
-            for lane in 0..here {
-                let record = &mut self.records[(at + lane) * wide..][..wide];
-                square[lane].write_first(&mut record[start..GEOMETRY.min(start + V::LANES)]);
+            for lane in 0..V::LANES {
+                if lane < here {
+                    let record = &mut self.records[(at + lane) * wide..][..wide];
+                    square[lane].write_first(&mut record[start..GEOMETRY.min(start + V::LANES)]);
+                }
             }
         }
+        let mut seen = [T::ZERO; MAX_LANES];
+        visible.write(&mut seen);
         for lane in 0..here {
             let record = &mut self.records[(at + lane) * wide..][..wide];
             let color = &self.colors[(at + lane) * channels..][..channels];
-            // 0 times what is finite is 0, and a NaN else.
             let mut odd = T::ZERO;
             for (to, &x) in record[GEOMETRY..].iter_mut().zip(color) {
                 *to = x;
@@ -303,6 +329,7 @@ impl<T: Sortable> TileReach<'_, T> {
             record[GEOMETRY + channels] = self.splats.depths[at + lane];
             seen[lane] = if odd == T::ZERO { seen[lane] } else { T::ZERO };
         }
+        isa.read(&seen)
     }
 }
 

@@ -157,9 +157,7 @@ impl Gradient for AttentionGradient {
     // P = exp(S − lse), dv = Pᵀ dout, dP = dout vᵀ, delta = rowsum(dout ∘ out), dS = P ∘ (dP − delta + dlse),
     // dq = scale · dS k, dk = scale · dSᵀ q      (Dao et al. 2022, appendix B.2; dlse: ∂lse/∂S = P)
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        // A GPU's kernel has no masks.
-        let masked = self.additive || self.boolean.is_some();
-        if saved.is_recorded() || self.additive && saved.needs(3) || masked && !saved.input(0).device().is_cpu() {
+        if saved.is_recorded() || self.additive && saved.needs(3) {
             return composed::gradients(saved, cotangents, self.scores());
         }
         let mut answers = self.backward(saved, cotangents)?;

@@ -1,20 +1,17 @@
 //! Products of two operands and attention.
 
-use std::sync::Arc;
-
 use monotile_gpu::{
-    GpuAttention, GpuAttentionCotangents, GpuAttentionOptions, GpuOperand, GpuReduction, attention, attention_backward, copy,
-    product,
+    GpuAttention, GpuAttentionCotangents, GpuAttentionOptions, GpuOperand, attention, attention_backward, copy, product,
 };
-use monotile_kernels::number::{Expr, Number, record};
+use monotile_kernels::number::{Expr, record};
 use monotile_kernels::product::{Axes, Axis, Prepared};
 use monotile_kernels::shape::{Shape, product as extent};
 
-use super::{GpuDoor, repeated};
+use super::GpuDoor;
 use crate::door::attention::{AttentionBackwardTensors, AttentionTensors};
 use crate::error::Result;
 use crate::tensor::layout::Layout;
-use crate::tensor::{DType, Dims, Processor, Tensor};
+use crate::tensor::{DType, Dims, Tensor};
 
 /// A dimension of an operand: its size, and its stride.
 type Step = (usize, isize);
@@ -107,46 +104,11 @@ impl GpuDoor {
         if before.is_some() {
             return Err(self.refused());
         }
-        if let Some(mask) = x.mask {
-            return self.masked_attention(x, mask);
-        }
+        let mask = x.mask.map(|mask| self.operand(mask)).transpose()?;
         let [q, k, v] = [self.operand(x.qkv[0])?, self.operand(x.qkv[1])?, self.operand(x.qkv[2])?];
-        let of = self.done(attention(self.stream(), [&q, &k, &v], &options(x)))?;
+        let of = self.done(attention(self.stream(), [&q, &k, &v], &options(x, mask.as_ref())))?;
         let (rows, e) = (&x.qkv[0].shape()[..3], x.qkv[2].dim(3));
         Ok([self.tensor(of.out, &[rows, &[e]].concat())?, self.tensor(of.lse, rows)?])
-    }
-
-    /// [`attention`](Self::attention) with all scores in memory. What is hidden has a score so low that its exponential is 0: a shader's
-    /// compiler may assume that there is no infinity.
-    #[track_caller]
-    fn masked_attention(&self, x: AttentionTensors<'_>, mask: &Tensor) -> Result<[Tensor; 2]> {
-        let [q, k, v] = x.qkv;
-        let ([b, h, t, d], [g, s, e]) = ([q.dim(0), q.dim(1), q.dim(2), q.dim(3)], [k.dim(1), k.dim(2), v.dim(3)]);
-        // The queries of the heads that share a key head are rows of one product.
-        let rows = h / g.max(1) * t;
-        let scores = q.reshape(&[b, g, rows, d])?.matmul(&k.mt())?.mul_scalar(x.scale)?.reshape(&[b, h, t, s])?;
-        let lowest = Tensor::scalar(-1e30_f32);
-        let mut scores = match mask.dtype() {
-            DType::Bool => mask.where_(&scores, &lowest)?,
-            _ => scores.add(mask)?.maximum(&lowest)?,
-        };
-        if x.causal {
-            let last = Tensor::arange(t)?.add(Tensor::scalar(s as i64 - t as i64))?.unsqueeze(-1)?;
-            let seen = Tensor::arange(s)?.le(&last)?.to(&crate::tensor::Device::of(Processor::Gpu(Arc::clone(&self.gpu))))?;
-            scores = seen.where_(&scores, &lowest)?;
-        }
-        let m = self.reduced(&scores, &[3], GpuReduction::Max)?;
-        let everywhere = repeated(&m, &scores.layout().shape, &[3]);
-        let low = Expr::from_f64(-1e29);
-        let weights = record(|[x, m]: [Expr; 2]| Expr::select(x.less(low), Expr::ZERO, (x - m).exp()));
-        let weights = self.map_one(&weights, &[&scores, &everywhere], DType::F32)?;
-        let sum = self.reduced(&weights, &[3], GpuReduction::Sum)?;
-        let share = record(|[w, l]: [Expr; 2]| Expr::select(l.equal(Expr::ZERO), Expr::ZERO, w / l));
-        let shares = self.map_one(&share, &[&weights, &repeated(&sum, &scores.layout().shape, &[3])], DType::F32)?;
-        let out = shares.reshape(&[b, g, rows, s])?.matmul(v)?.reshape(&[b, h, t, e])?;
-        let none = Expr::from_f64(f64::NEG_INFINITY);
-        let lse = record(|[l, m]: [Expr; 2]| Expr::select(l.equal(Expr::ZERO), none, l.ln() + m));
-        Ok([out, self.map_one(&lse, &[&sum, &m], DType::F32)?])
     }
 
     #[track_caller]
@@ -156,15 +118,13 @@ impl GpuDoor {
         from: AttentionBackwardTensors<'_>,
         needs: [bool; 3],
     ) -> Result<Vec<Option<Tensor>>> {
-        if x.mask.is_some() {
-            return Err(self.refused());
-        }
+        let mask = x.mask.map(|mask| self.operand(mask)).transpose()?;
         let [q, k, v] = [self.operand(x.qkv[0])?, self.operand(x.qkv[1])?, self.operand(x.qkv[2])?];
         let whole = |x: &Tensor| self.gpu.whole_block(&self.op, x);
         let forward = GpuAttention { out: whole(from.out)?, lse: whole(from.lse)? };
         let (dout, dlse) = (self.operand(from.dout)?, from.dlse.map(whole).transpose()?);
         let cotangents = GpuAttentionCotangents { dout: &dout, dlse: dlse.as_ref() };
-        let of = self.done(attention_backward(self.stream(), [&q, &k, &v], &forward, &cotangents, &options(x)))?;
+        let of = self.done(attention_backward(self.stream(), [&q, &k, &v], &forward, &cotangents, &options(x, mask.as_ref())))?;
         let mut gradients = Vec::with_capacity(3);
         for ((block, x), needed) in [of.dq, of.dk, of.dv].into_iter().zip(x.qkv).zip(needs) {
             gradients.push(if needed { Some(self.tensor(block, x.shape())?) } else { None });
@@ -173,6 +133,6 @@ impl GpuDoor {
     }
 }
 
-fn options(x: AttentionTensors<'_>) -> GpuAttentionOptions {
-    GpuAttentionOptions { scale: Some(x.scale as f32), causal: x.causal, window: None }
+fn options<'a>(x: AttentionTensors<'_>, mask: Option<&'a GpuOperand>) -> GpuAttentionOptions<'a> {
+    GpuAttentionOptions { scale: Some(x.scale as f32), causal: x.causal, window: None, mask }
 }
