@@ -30,6 +30,18 @@ fn check(levels: &[HashLevel], features: usize, table: usize, points: usize) -> 
     points / 3
 }
 
+/// Runs a kernel over rows of so many features, which `check` found to be 1, 2, 4 or 8.
+macro_rules! dispatch_features {
+    ($features:expr, $kernel:ident { $($field:tt)* }) => {
+        match $features {
+            1 => simd::dispatch($kernel::<_, 1> { $($field)* }),
+            2 => simd::dispatch($kernel::<_, 2> { $($field)* }),
+            4 => simd::dispatch($kernel::<_, 4> { $($field)* }),
+            _ => simd::dispatch($kernel::<_, 8> { $($field)* }),
+        }
+    };
+}
+
 compiled! {
     /// The features `(B, L F)` of points `(B, 3)`, those of the first level first.
     ///
@@ -48,12 +60,7 @@ compiled! {
             // SAFETY: parts differ in their points.
             let out = unsafe { out.part(wide * range.start..wide * range.end) };
             let points = &points[3 * range.start..3 * range.end];
-            match features {
-                1 => simd::dispatch(Encode::<_, 1> { levels, points, table, out }),
-                2 => simd::dispatch(Encode::<_, 2> { levels, points, table, out }),
-                4 => simd::dispatch(Encode::<_, 4> { levels, points, table, out }),
-                _ => simd::dispatch(Encode::<_, 8> { levels, points, table, out }),
-            }
+            dispatch_features!(features, Encode { levels, points, table, out });
         });
     }
 
@@ -74,12 +81,7 @@ compiled! {
                 // SAFETY: `check` found the rows in the slice; levels have rows of their own, and each is one thread's.
                 let out = unsafe { out.part(span(&levels[l], features)) };
                 let (level, at) = (&levels[l], l * features);
-                match features {
-                    1 => simd::dispatch(Scatter::<_, 1> { level, points, bar: (bar, wide, at), out }),
-                    2 => simd::dispatch(Scatter::<_, 2> { level, points, bar: (bar, wide, at), out }),
-                    4 => simd::dispatch(Scatter::<_, 4> { level, points, bar: (bar, wide, at), out }),
-                    _ => simd::dispatch(Scatter::<_, 8> { level, points, bar: (bar, wide, at), out }),
-                }
+                dispatch_features!(features, Scatter { level, points, bar: (bar, wide, at), out });
             }
         });
     }
@@ -107,12 +109,7 @@ compiled! {
             let out = unsafe { out.part(3 * range.start..3 * range.end) };
             let points = &points[3 * range.start..3 * range.end];
             let bar = &bar[wide * range.start..wide * range.end];
-            match features {
-                1 => simd::dispatch(Move::<_, 1> { levels, points, table, bar, out }),
-                2 => simd::dispatch(Move::<_, 2> { levels, points, table, bar, out }),
-                4 => simd::dispatch(Move::<_, 4> { levels, points, table, bar, out }),
-                _ => simd::dispatch(Move::<_, 8> { levels, points, table, bar, out }),
-            }
+            dispatch_features!(features, Move { levels, points, table, bar, out });
         });
     }
 }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A splat is passed over where α < least. A pixel is finished, without the splat at hand, where T′ ≤ stop. A tile is 16 blocks of 4 x 4 pixels, a splat's mask tells
-//! which ones it reaches, and blocks whose pixels are all finished are passed over. Up to four channels are blended in one pass, depth counting as one.
+//! which ones it reaches, and blocks whose pixels are all finished are passed over. Some entries of a tile at a time are blended, a block after another, so that a
+//! block's pixels are in registers meanwhile. Up to four channels are blended in one pass, depth counting as one.
 
 use super::bins::{GEOMETRY, SplatBins};
 use super::stated::TILE;
@@ -159,7 +160,7 @@ fn tile<V: Vector, const R: usize, const F: usize>(
                 let near = take_bits::<ABREAST>(&mut reached).map(|n| &near.records[n]);
                 let splats = near.map(|record| TileSplat::read(isa, record));
                 for r in 0..R {
-                    let (alphas, _) = alphas(&centers, &splats, (b, r));
+                    let alphas = alphas(&centers, &splats, (b, r));
                     for (alpha, record) in alphas.into_iter().zip(near) {
                         let passage = Passage::new(alpha, t[r], &bounds);
                         t[r] = passage.next;

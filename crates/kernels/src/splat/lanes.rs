@@ -126,3 +126,52 @@ pub(super) fn within<V: Vector>(x: V, low: V, high: V) -> V {
     let (zero, one) = (x.isa().zero(), x.isa().constant(1.0));
     x.where_less(low, zero, high.where_less(x, zero, one))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Kernel, Lanes, available, dispatch_on};
+
+    /// Rows of W numbers as columns and back, from each row on: what lanes hold, and what is written.
+    struct ThereAndBack<'a, T, const W: usize>(&'a [T], Kept);
+
+    impl<T: Real, const W: usize> Kernel<T> for ThereAndBack<'_, T, W> {
+        type Output = (usize, Vec<Vec<T>>, Vec<T>);
+
+        #[inline(always)]
+        fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) -> Self::Output {
+            let found: [V; W] = columns(isa, &self.1, self.0);
+            let mut back = vec![T::from_f64(7.0); self.0.len()];
+            put_columns(found, &self.1, &mut back);
+            (V::LANES, found.iter().map(|x| x.lanes().collect()).collect(), back)
+        }
+    }
+
+    fn check<T: Lanes, const W: usize>() {
+        let kept: Kept = std::array::from_fn(|lane| lane % 5 != 3);
+        for isa in available() {
+            for rows in [1, 3, 15, 16, 17, 40] {
+                let x: Vec<T> = (0..W * rows).map(|i| T::from_f64(i as f64 + 1.0)).collect();
+                let (lanes, found, back) = dispatch_on(isa, ThereAndBack::<T, W>(&x, kept));
+                let expected = |row: usize, k: usize| if row < rows && kept[row] { x[W * row + k] } else { T::ZERO };
+                for row in 0..lanes {
+                    assert!((0..W).all(|k| found[k][row] == expected(row, k)), "{isa:?}: row {row} of {rows} rows of {W}");
+                }
+                for (i, &x) in back.iter().enumerate() {
+                    let wanted = if i / W < lanes { expected(i / W, i % W) } else { T::from_f64(7.0) };
+                    assert!(x == wanted, "{isa:?}: number {i} of {rows} rows of {W}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_become_columns_and_columns_rows() {
+        check::<f32, 1>();
+        check::<f32, 2>();
+        check::<f32, 3>();
+        check::<f32, 4>();
+        check::<f64, 3>();
+        check::<f64, 4>();
+    }
+}

@@ -333,4 +333,13 @@ fn what_is_not_finite_is_counted_and_nothing_else_changes() {
     let all = SplatBins::new(&rule, screen(&clean), &colors).unwrap().visible();
     colors[5] = f64::NAN;
     assert_eq!(SplatBins::new(&rule, screen(&clean), &colors).unwrap().visible() + 1, all);
+    // The same of registers that are filled, in single precision.
+    let singles = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
+    let [positions, conics, depths, opacities] =
+        [&clean.positions, &clean.conics, &clean.depths, &clean.opacities].map(|x| singles(x));
+    let seen = ScreenSplats { positions: &positions, conics: &conics, depths: &depths, opacities: &opacities };
+    let (rule, mut colors) = (blend_rule([40, 24], 3, true), vec![1e38_f32; 60]);
+    assert_eq!(SplatBins::new(&rule, seen, &colors).unwrap().visible(), all);
+    colors[3 * 5 + 2] = f32::INFINITY;
+    assert_eq!(SplatBins::new(&rule, seen, &colors).unwrap().visible() + 1, all);
 }

@@ -147,23 +147,21 @@ impl<V: Vector> TileSplat<V> {
     }
 }
 
-/// o exp(−½ dᵀ Q d) of N splats over the pixels of a register, and d: they pass through the exponential side by side, since each is a chain in which operations wait.
+/// o exp(−½ dᵀ Q d) of N splats over the pixels of a register: they pass through the exponential side by side, since each is a chain in which operations wait.
 #[inline(always)]
 pub(super) fn alphas<V: Vector, const R: usize, const N: usize>(
     centers: &TileCenters<V, R>,
     splats: &[TileSplat<V>; N],
     (block, r): (usize, usize),
-) -> ([V; N], [[V; 2]; N])
+) -> [V; N]
 where
     V::Element: Lanes,
 {
-    let at = [splats[0].along; 2];
-    let (mut logs, mut d) = ([at[0]; N], [at; N]);
+    let mut logs = [splats[0].log_opacity; N];
     for n in 0..N {
-        d[n] = centers.to(&splats[n], block, r);
-        logs[n] = splats[n].log_alpha(d[n]);
+        logs[n] = splats[n].log_alpha(centers.to(&splats[n], block, r));
     }
-    (math::exp2(logs), d)
+    math::exp2(logs)
 }
 
 /// Entries of a tile whose splats are read at once: a bit of a word each.

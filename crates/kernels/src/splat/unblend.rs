@@ -8,6 +8,8 @@
 //!
 //! and no gradient where α was capped. All that a splat's place, conic and opacity need are the moments Σ σ̄ (1, dx, dy, dx², dx dy, dy²) over pixels. They and the
 //! features' sums are the record that a pair of a splat and a tile leaves in its own slot.
+//!
+//! Of some entries of a tile at a time, T α and σ̄ are found, a block after another with its pixels in registers; then they are added, a splat after another.
 
 use super::bins::{GEOMETRY, SplatBins};
 use super::blend::{PAIR_NS, PASS, Sortable};
@@ -207,7 +209,7 @@ impl<T: Sortable> BandGradient<'_, T> {
                     let splats = records.map(|record| TileSplat::read(isa, record));
                     let mut found = [[[zero; 2]; R]; ABREAST];
                     for r in 0..R {
-                        let (alphas, _) = alphas(&centers, &splats, (b, r));
+                        let alphas = alphas(&centers, &splats, (b, r));
                         for n in 0..ABREAST {
                             let passage = Passage::new(alphas[n], t[r], &bounds);
                             t[r] = passage.next;
