@@ -21,6 +21,8 @@ pub enum PageBlock {
     Drawing(String, String),
     /// A header and rows; the first column is aligned left, the others right.
     Table(Vec<String>, Vec<Vec<String>>),
+    /// Another page, which lies beside this one under this name, and the words of the link to it.
+    Beside { file: String, html: String, words: String },
     /// Texts side by side.
     Samples(Vec<GeneratedText>),
 }
@@ -107,6 +109,9 @@ impl Page<'_> {
 fn block(block: &PageBlock, html: &mut String) {
     let _ = match block {
         PageBlock::Text(text) => writeln!(html, "<p>{}</p>", escape(text)),
+        PageBlock::Beside { file, words, .. } => {
+            writeln!(html, "<p><a href=\"{}\">{}</a></p>", escape(file), escape(words))
+        }
         PageBlock::Code(code) => writeln!(html, "<pre>{}</pre>", escape(code)),
         PageBlock::Figure(plot, caption) => {
             writeln!(html, "<figure>\n{}<figcaption>{}</figcaption></figure>", plot.svg(), escape(caption))

@@ -15,6 +15,8 @@ mod views;
 mod window;
 
 pub use data::{OrbitCaptureOptions, capture_scene, open_data};
+pub use page::{SPZ_BITS, SplatPage, SplatPageOptions};
+pub use render::SplatBackground;
 
 use std::io::Write;
 use std::path::Path;

@@ -6,12 +6,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use monotile::text::printable;
 use monotile_kernels::splat::stated::{LEAST_ALPHA, LEAST_TRANSMITTANCE, MOST_ALPHA, SHAPE_LIMIT};
-use monotile_radiance::{ProjectOptions, UpAxis};
+use monotile_radiance::{AxisFrame, ProjectOptions, SplatWriteOptions, Splats, UpAxis};
 use monotile_scene::Orbit;
 use serde_json::{Value, json};
 
 use super::render::SplatBackground;
 use super::{SceneExtent, counted};
+use crate::command_error::CommandError;
 use crate::picture::base64;
 use crate::plot::escape;
 
@@ -24,16 +25,13 @@ const MAIN: &str = include_str!("../../../assets/splat_view/main.js");
 /// What `scripts/web.py` builds of `crates/web`.
 const WASM: &[u8] = include_bytes!("../../../assets/splat_view.wasm");
 
-/// What a page is made of.
-pub struct SplatPage {
+/// What a page shows a scene by.
+pub struct SplatPageOptions {
     /// The name of the scene's file: the heading, and with another ending that of the scene when it is saved.
     pub name: String,
-    pub splats: usize,
-    pub degree: usize,
-    /// The scene as a file of SPZ 3.
-    pub scene: Vec<u8>,
-    /// Where it is, in the file's axes, as is what is up.
-    pub extent: SceneExtent,
+    /// The axes of the splats.
+    pub frame: AxisFrame,
+    /// What is up there.
     pub up: UpAxis,
     /// Where the camera is at first.
     pub orbit: Orbit,
@@ -42,12 +40,38 @@ pub struct SplatPage {
     pub project: ProjectOptions,
     /// The page's own ground where it is none.
     pub background: SplatBackground,
+    /// Bits of harmonics, of degree 1 and of those above.
+    pub spz_bits: [u32; 2],
+}
+
+/// The bits of harmonics that a page has, if no others are asked for.
+pub const SPZ_BITS: [u32; 2] = [8, 6];
+
+/// A scene, and what a page shows it by.
+pub struct SplatPage {
+    splats: usize,
+    degree: usize,
+    /// A file of SPZ 3.
+    pub scene: Vec<u8>,
+    /// Where it is, in the file's axes.
+    extent: SceneExtent,
+    options: SplatPageOptions,
 }
 
 impl SplatPage {
+    /// None of a scene without splats.
+    pub fn new(splats: &Splats, options: SplatPageOptions) -> Result<Option<Self>, CommandError> {
+        let SplatPageOptions { frame, spz_bits, .. } = options;
+        let splats = splats.to_frame(frame, AxisFrame::Rub)?;
+        let Some(extent) = SceneExtent::of(&splats)? else { return Ok(None) };
+        let written = SplatWriteOptions { frame: AxisFrame::Rub, spz_bits, ..SplatWriteOptions::from_project(&options.project) };
+        let degree = splats.degree().unwrap_or_default();
+        Ok(Some(Self { splats: splats.len(), degree, scene: splats.to_spz(&written)?, extent, options }))
+    }
+
     /// The whole document.
     pub fn html(&self) -> String {
-        let name = printable(&self.name).to_string();
+        let name = printable(&self.options.name).to_string();
         let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
         let parts: [(&str, String); 13] = [
             ("title", escape(&name)),
@@ -69,19 +93,21 @@ impl SplatPage {
 
     /// What the page's script reads of the scene.
     fn about(&self) -> Value {
-        let Orbit { azimuth, elevation, distance, .. } = self.orbit;
-        let background = match self.background {
+        let SplatPageOptions { frame, up, orbit, fov, project, background, .. } = &self.options;
+        let Orbit { azimuth, elevation, distance, .. } = orbit;
+        let background = match background {
             SplatBackground::Transparent => None,
             SplatBackground::Color(rgb) => Some(rgb.map(|byte| f64::from(byte) / 255.0)),
         };
         let SceneExtent { center, radius, .. } = self.extent;
-        let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|axis| self.up.place(axis));
+        let up = up.in_frame(*frame, AxisFrame::Rub);
+        let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|axis| up.place(axis));
         json!({
             "degree": self.degree,
-            "lens": { "center": center, "radius": radius, "axes": axes, "fov": self.fov, "limit": SHAPE_LIMIT },
+            "lens": { "center": center, "radius": radius, "axes": axes, "fov": fov, "limit": SHAPE_LIMIT },
             "look": { "azimuth": azimuth, "elevation": elevation, "distance": distance, "target": [0, 0, 0] },
-            "blur": self.project.blur,
-            "antialiased": self.project.antialiased,
+            "blur": project.blur,
+            "antialiased": project.antialiased,
             "background": background,
             "constants": { "least": LEAST_ALPHA, "most": MOST_ALPHA, "stop": LEAST_TRANSMITTANCE },
         })

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::io::write_atomic;
-use monotile_radiance::{AxisFrame, ProjectOptions, SplatFileInfo, SplatWriteOptions, Splats, UpAxis};
+use monotile_radiance::{ProjectOptions, SplatFileInfo, Splats, UpAxis};
 use monotile_scene::Orbit;
 
 use super::orbit::up_axis;
-use super::page::SplatPage;
+use super::page::{SPZ_BITS, SplatPage, SplatPageOptions};
 use super::render::{SplatBackground, background};
-use super::{SceneExtent, counted, open};
+use super::{counted, open};
 use crate::command_error::CommandError;
 use crate::commands::devices::DeviceArgs;
 use crate::commands::viewpoint::{Viewpoint, size};
@@ -58,7 +58,7 @@ pub struct SplatViewArgs {
     #[arg(long)]
     antialiased: bool,
     /// Bits of harmonics in the page, of degree 1 and of those above; 8 keeps most and takes most
-    #[arg(long, value_name = "BITS", num_args = 2, requires = "html", default_values_t = [8, 6], value_parser = clap::value_parser!(u32).range(1..=8))]
+    #[arg(long, value_name = "BITS", num_args = 2, requires = "html", default_values_t = SPZ_BITS, value_parser = clap::value_parser!(u32).range(1..=8))]
     spz_bits: Vec<u32>,
     /// Refuse a scene with splats that cannot be drawn
     #[arg(long)]
@@ -91,9 +91,8 @@ impl SplatViewArgs {
         Ok((splats, about, project))
     }
 
-    fn extent(&self, splats: &Splats) -> Result<SceneExtent, CommandError> {
-        let words = || CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.scene)));
-        SceneExtent::of(splats)?.ok_or_else(words)
+    fn nothing(&self) -> CommandError {
+        CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.scene)))
     }
 
     fn name(&self) -> String {
@@ -102,6 +101,7 @@ impl SplatViewArgs {
 
     #[cfg(feature = "view")]
     fn open_window(&self, orbit: &Orbit) -> Result<(), CommandError> {
+        use super::SceneExtent;
         use monotile_radiance::SplatOptions;
         use monotile_scene::Picture;
 
@@ -111,7 +111,7 @@ impl SplatViewArgs {
         silence_driver_messages(true);
         let device = self.device.open()?;
         let (splats, about, mut project) = self.scene()?;
-        let extent = self.extent(&splats)?;
+        let extent = SceneExtent::of(&splats)?.ok_or_else(|| self.nothing())?;
         // What is nearer than a hundredth of the scene's radius would fill the picture.
         project.near = 0.01 * extent.radius;
         let content = super::window::SplatContent {
@@ -138,29 +138,21 @@ impl SplatViewArgs {
 
     fn write_page(&self, html: &Path, orbit: &Orbit) -> Result<(), CommandError> {
         let (splats, about, project) = self.scene()?;
-        let up = self.up.unwrap_or(about.up()).in_frame(about.frame, AxisFrame::Rub);
-        let splats = splats.to_frame(about.frame, AxisFrame::Rub)?;
-        let options = SplatWriteOptions {
-            frame: AxisFrame::Rub,
-            spz_bits: [self.spz_bits[0], self.spz_bits[1]],
-            ..SplatWriteOptions::from_project(&project)
-        };
-        let page = SplatPage {
+        let options = SplatPageOptions {
             name: self.name(),
-            splats: splats.len(),
-            degree: splats.degree().unwrap_or_default(),
-            scene: splats.to_spz(&options)?,
-            extent: self.extent(&splats)?,
-            up,
+            frame: about.frame,
+            up: self.up.unwrap_or(about.up()),
             orbit: *orbit,
             fov: self.fov,
             project,
             background: self.background,
+            spz_bits: [self.spz_bits[0], self.spz_bits[1]],
         };
+        let page = SplatPage::new(&splats, options)?.ok_or_else(|| self.nothing())?;
         let text = page.html();
         write_atomic(html, |to| to.write_all(text.as_bytes()))?;
         let (scene, all) = (bytes(page.scene.len() as u64), bytes(text.len() as u64));
-        say(&format!("{}: {}, {scene} of SPZ, {all} in all", report::path(html), counted(page.splats)));
+        say(&format!("{}: {}, {scene} of SPZ, {all} in all", report::path(html), counted(splats.len())));
         Ok(())
     }
 }

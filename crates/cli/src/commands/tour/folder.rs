@@ -20,6 +20,11 @@ pub fn figure(station: &str, number: usize) -> String {
     format!("{station}-{number}.svg")
 }
 
+/// The page of a station that has one of its own.
+pub fn beside(station: &str) -> String {
+    format!("{station}.html")
+}
+
 /// Refuses a folder that holds anything but an earlier tour, before anything is computed. Hidden files do not count.
 pub fn check(folder: &Path) -> Result<(), CommandError> {
     let refuse = |e: std::io::Error| Error::io("writing", folder, &e);
@@ -56,7 +61,8 @@ fn is_ours(name: &OsStr) -> bool {
         let number = number.parse().ok()?;
         STATIONS.iter().any(|known| known.name == station && figure(station, number) == name).then_some(number)
     };
-    name == PAGE || name.to_str().and_then(number).is_some()
+    let own_page = |name: &str| STATIONS.iter().any(|known| beside(known.name) == name);
+    name == PAGE || name.to_str().is_some_and(|name| number(name).is_some() || own_page(name))
 }
 
 #[cfg(test)]
@@ -81,8 +87,9 @@ mod tests {
         write("index.html", "<html>mine</html>");
         assert!(refused(root.path()).contains(": the folder holds index.html, which no tour wrote"));
         write("index.html", &format!("<html><footer>{WRITTEN_BY} 0.1.0 tour.</footer></html>"));
+        write("splats.html", "page");
         check(root.path()).unwrap();
-        for foreign in ["scene-01.svg", "scene.svg", "other-1.svg", "style.css"] {
+        for foreign in ["scene-01.svg", "scene.svg", "other-1.svg", "other.html", "style.css"] {
             write(foreign, "mine");
             assert!(refused(root.path()).contains(&format!(": the folder holds {foreign}, which no tour wrote")));
             fs::remove_file(root.path().join(foreign)).unwrap();

@@ -28,7 +28,7 @@ use crate::report;
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  monotile tour                 writes tour/index.html, and its figures beside it
+  monotile tour                 writes tour/index.html, its figures, and splats to orbit beside it
   monotile tour --out /tmp/t    writes /tmp/t/index.html
 
 A tour replaces an earlier tour in its folder, and refuses one that holds anything else.")]
@@ -98,7 +98,7 @@ impl TourArgs {
         Ok(writeln!(out, "{:<10} {} after {took}", "page", report::path(&path))?)
     }
 
-    /// Writes the figures of a section as files of their own: `einsum-1.svg`, …
+    /// Writes the figures of a section as files of their own, `einsum-1.svg`, …, and the page beside it.
     fn save_figures(&self, name: &str, section: &Section) -> Result<(), CommandError> {
         let figures = section.blocks.iter().filter_map(|b| match b {
             PageBlock::Figure(plot, _) => Some(plot.svg()),
@@ -108,6 +108,11 @@ impl TourArgs {
         for (i, svg) in figures.enumerate() {
             let path = self.out.join(folder::figure(name, i + 1));
             write_atomic(&path, |file| file.write_all(svg.as_bytes()))?;
+        }
+        for block in &section.blocks {
+            if let PageBlock::Beside { file, html, .. } = block {
+                write_atomic(&self.out.join(file), |to| to.write_all(html.as_bytes()))?;
+            }
         }
         Ok(())
     }

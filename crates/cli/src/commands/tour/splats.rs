@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use monotile_radiance::train::{SplatTrainOptions, SplatTrainer};
-use monotile_radiance::{CaptureSplit, SplatOptions, Splats};
-use monotile_scene::{Picture, Scene};
+use monotile_radiance::{AxisFrame, CaptureSplit, SplatOptions, Splats, UpAxis};
+use monotile_scene::{Orbit, Picture, Scene};
 
+use super::folder;
 use crate::command_error::CommandError;
-use crate::commands::splat::{OrbitCaptureOptions, capture_scene};
+use crate::commands::splat::{OrbitCaptureOptions, SPZ_BITS, SplatBackground, SplatPage, SplatPageOptions, capture_scene};
 use crate::page::{PageBlock, Section};
 use crate::picture::{EmbeddedImage, picture_of};
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
@@ -79,12 +80,29 @@ pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
         SIZE[0],
         SIZE[1]
     );
-    let blocks = vec![
-        PageBlock::Text(words.to_string()),
-        PageBlock::Pictures(pictures, caption),
-        PageBlock::Figure(plot, "The mean over pictures that nothing was learned from.".to_string()),
-    ];
+    let mut blocks = vec![PageBlock::Text(words.to_string()), PageBlock::Pictures(pictures, caption)];
+    blocks.extend(page(&splats)?);
+    blocks.push(PageBlock::Figure(plot, "The mean over pictures that nothing was learned from.".to_string()));
     Ok(Section { title: "A scene of splats, learned from pictures".to_string(), line, blocks })
+}
+
+/// A page in which the scene is orbited.
+fn page(splats: &Splats) -> Result<Option<PageBlock>, CommandError> {
+    let options = SplatPageOptions {
+        name: "figure.spz".to_string(),
+        // The figure stands as glTF has it.
+        frame: AxisFrame::Rub,
+        up: UpAxis::Y,
+        orbit: Orbit::default(),
+        fov: 40.0,
+        project: SplatTrainOptions::default().project,
+        background: SplatBackground::Transparent,
+        spz_bits: SPZ_BITS,
+    };
+    let words =
+        "Orbit the scene in a page of its own: it draws by WebGPU, or by WebAssembly where there is no adapter.".to_string();
+    let file = folder::beside("splats");
+    Ok(SplatPage::new(splats, options)?.map(|page| PageBlock::Beside { file, html: page.html(), words }))
 }
 
 /// What the cameras see, as the scene was learned.
