@@ -85,7 +85,7 @@ impl Default for SplatRates {
             logits: constant(5e-2),
             colors: constant(2.5e-3),
             harmonics: constant(1.25e-4),
-            poses: ExponentialRate { last: 3e-4, ..constant(1e-2) },
+            poses: ExponentialRate { last: 1e-4, ..constant(5e-3) },
             appearance: ExponentialRate { last: 1e-4, ..constant(1e-3) },
         }
     }
