@@ -12,11 +12,13 @@ use super::{ExponentialRate, PoseTraining, SplatTrainer, ViewNumbers};
 /// The fewest pixels of the longer side of a picture that poses settle on.
 const LEAST_SIDE: usize = 48;
 /// The part of a run that the smallest pictures have, and each larger size after them.
-const SHARES: [f64; 2] = [0.1, 0.1];
+const SHARES: [f64; 2] = [0.1, 0.05];
 /// By what poses' rates are smaller in each part than in the one before.
 const CALMER: f64 = 0.7;
 /// The share of a part in which a scene is learned and poses wait.
 const HOLD: f64 = 0.1;
+/// The share of the last part after which poses have their last rate: a scene is learned in full of poses that rest.
+const SETTLED: f64 = 0.7;
 /// The fewest splats of a part, as far as the budget has them.
 const LEAST_SPLATS: usize = 500;
 
@@ -67,7 +69,8 @@ impl Stage {
     /// The rate of poses, when so much of the stage is over.
     pub fn pose_rate(&self, rate: &ExponentialRate, local: f64) -> f64 {
         // Nothing is to be seen at first, and poses would be moved to fit it.
-        if local < HOLD { 0.0 } else { rate.at(local, 1.0) * CALMER.powi(self.number as i32) }
+        let over = if self.halvings == 0 { SETTLED } else { 1.0 };
+        if local < HOLD { 0.0 } else { rate.at(local, over) * CALMER.powi(self.number as i32) }
     }
 }
 
@@ -120,10 +123,10 @@ mod tests {
     fn small_pictures_come_first_and_each_size_once() {
         assert_eq!([47, 96, 200, 800].map(|side| Stage::halvings(PoseTraining::Refine, side)), [0, 1, 2, 4]);
         assert_eq!(Stage::halvings(PoseTraining::Fixed, 800), 0);
-        let all: Vec<Stage> = (0..100).map(|i| Stage::at(f64::from(i) / 100.0, 2)).collect();
+        let all: Vec<Stage> = (0..100).map(|i| Stage::at((f64::from(i) + 0.5) / 100.0, 2)).collect();
         assert!(all.is_sorted_by_key(|stage| stage.number) && all[0].halvings == 2 && all[99].halvings == 0);
-        assert_eq!(all.iter().filter(|stage| stage.halvings == 1).count(), 10);
-        assert!((all[15].progress(0.15) - 0.5).abs() < 1e-12 && Stage::at(1.0, 2).progress(1.0) == 1.0);
+        assert_eq!(all.iter().filter(|stage| stage.halvings == 1).count(), 5);
+        assert!((all[12].progress(0.125) - 0.5).abs() < 1e-12 && Stage::at(1.0, 2).progress(1.0) == 1.0);
         assert_eq!([2, 0].map(|halvings| Stage { halvings, ..all[0] }.pictures()), [16, 1]);
         assert_eq!([300, 20_000].map(|most| all[0].splats(most)), [300, 1250]);
         // Where nothing is halved a run has one part.
