@@ -68,7 +68,7 @@ pub struct SplatRates {
     pub colors: ExponentialRate,
     /// Of the other harmonics.
     pub harmonics: ExponentialRate,
-    /// Of the twists of poses, in radians and units of the extent.
+    /// Of the twists of poses, in radians, in the first part of a run; later parts take smaller ones. Shifts are four times as fast, in half widths of what is seen.
     pub poses: ExponentialRate,
     /// Of the views' colour maps.
     pub appearance: ExponentialRate,
