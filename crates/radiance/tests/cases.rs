@@ -3,7 +3,10 @@
 //! The references were computed by automatic differentiation, every splat at every pixel. Within: f64 pictures 1e-12, gradients 1e-10 of the largest; f32
 //! pictures 1e-5, gradients 1e-4.
 
-use std::path::PathBuf;
+#[cfg(feature = "gpu")]
+#[path = "shared/adapter.rs"]
+mod adapter;
+mod shared;
 
 use monotile::io::SafeTensors;
 use monotile::tape::grad;
@@ -13,15 +16,9 @@ use monotile_radiance::{
 };
 use serde_json::Value;
 
-fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases")));
-    let found = folder.join("splat").is_dir();
-    if !found {
-        println!("skipped: {} has no reference results", folder.display());
-    }
-    found.then_some(folder)
-}
+#[cfg(feature = "gpu")]
+use adapter::gpu;
+use shared::cases;
 
 struct Case<'a> {
     about: &'a Value,
@@ -180,10 +177,10 @@ impl Case<'_> {
 
 #[test]
 fn pictures_and_gradients_are_the_references() {
-    let Some(folder) = folder() else { return };
-    let text = std::fs::read_to_string(folder.join("splat/splat.json")).unwrap();
+    let Some(folder) = cases("splat") else { return };
+    let text = std::fs::read_to_string(folder.join("splat.json")).unwrap();
     let about: Value = serde_json::from_str(&text).unwrap();
-    let file = SafeTensors::open(folder.join("splat/splat.safetensors")).unwrap();
+    let file = SafeTensors::open(folder.join("splat.safetensors")).unwrap();
     let cases = about["cases"].as_array().unwrap();
     assert!(cases.len() >= 25);
     for dtype in [DType::F64, DType::F32] {
@@ -193,25 +190,13 @@ fn pictures_and_gradients_are_the_references() {
     }
 }
 
-/// Opens the preferred adapter, or says that there is none.
-#[cfg(feature = "gpu")]
-fn gpu() -> Option<Device> {
-    let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
-    let device = Device::open("gpu");
-    if let Err(error) = &device {
-        assert!(!required, "{error}");
-        println!("skipped: {error}");
-    }
-    device.ok()
-}
-
 #[cfg(feature = "gpu")]
 #[test]
 fn pictures_and_gradients_on_a_gpu_are_the_references() {
-    let (Some(folder), Some(device)) = (folder(), gpu()) else { return };
-    let text = std::fs::read_to_string(folder.join("splat/splat.json")).unwrap();
+    let (Some(folder), Some(device)) = (cases("splat"), gpu()) else { return };
+    let text = std::fs::read_to_string(folder.join("splat.json")).unwrap();
     let about: Value = serde_json::from_str(&text).unwrap();
-    let file = SafeTensors::open(folder.join("splat/splat.safetensors")).unwrap();
+    let file = SafeTensors::open(folder.join("splat.safetensors")).unwrap();
     for case in about["cases"].as_array().unwrap() {
         Case { about: case, file: &file, dtype: DType::F32, device: &device }.check();
     }

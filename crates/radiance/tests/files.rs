@@ -1,11 +1,15 @@
 //! Files of splats: written and read back, reference files with their verdicts, and what is refused.
 
-use std::path::{Path, PathBuf};
+mod shared;
+
+use std::path::Path;
 
 use monotile::io::SafeTensors;
 use monotile::{DType, Rng, Tensor};
 use monotile_radiance::{SplatReadOptions, Splats};
 use serde_json::Value;
+
+use shared::cases;
 
 fn scene(n: usize, degree: usize) -> Splats {
     let mut rng = Rng::new(3);
@@ -167,16 +171,6 @@ fn what_is_no_file_of_splats_is_refused_in_a_sentence() {
     );
 }
 
-fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases")));
-    let found = folder.join("capture").is_dir();
-    if !found {
-        println!("skipped: {} has no reference files", folder.display());
-    }
-    found.then(|| folder.join("capture"))
-}
-
 /// The largest difference of a tensor from the reference's, over rows that were kept; quaternions are compared as rotations.
 fn difference(found: &Tensor, expected: &Tensor, kept: &[i64]) -> f64 {
     let expected = expected.index_select(0, &Tensor::from(kept.to_vec())).unwrap();
@@ -187,7 +181,7 @@ fn difference(found: &Tensor, expected: &Tensor, kept: &[i64]) -> f64 {
 
 #[test]
 fn reference_files_are_read_or_refused_as_they_should_be() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = cases("capture") else { return };
     let about: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("formats.json")).unwrap()).unwrap();
     let expected = SafeTensors::open(folder.join("splats.safetensors")).unwrap();
     let list = about.as_array().cloned().unwrap_or_else(|| about["files"].as_array().unwrap().clone());

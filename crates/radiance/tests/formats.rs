@@ -2,13 +2,17 @@
 
 #![cfg(feature = "formats")]
 
-use std::path::{Path, PathBuf};
+mod shared;
+
+use std::path::Path;
 
 use monotile::io::SafeTensors;
 use monotile::transform::{quaternion, rotation};
 use monotile::{DType, Rng, Tensor};
 use monotile_radiance::{AxisFrame, ProjectOptions, SplatFileInfo, SplatReadOptions, SplatWriteOptions, Splats};
 use serde_json::Value;
+
+use shared::cases;
 
 fn scene(n: usize, degree: usize) -> Splats {
     let mut rng = Rng::new(5);
@@ -272,16 +276,6 @@ fn a_sog_is_a_folder_too() {
     assert_eq!(read(&place).unwrap().0.len(), 30);
 }
 
-fn cases() -> Option<PathBuf> {
-    let named = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases")));
-    let found = folder.join("splat-files").is_dir();
-    if !found {
-        println!("skipped: {} has no reference files", folder.display());
-    }
-    found.then(|| folder.join("splat-files"))
-}
-
 /// Reference splats of the file, whose quaternions are w, x, y, z.
 fn reference(file: &SafeTensors, name: &str) -> Splats {
     let part = |part: &str| file.tensor(&format!("{name}.{part}")).unwrap().to_dtype(DType::F64).unwrap();
@@ -297,7 +291,7 @@ fn reference(file: &SafeTensors, name: &str) -> Splats {
 
 #[test]
 fn another_programs_files_are_read_as_it_reads_them() {
-    let Some(folder) = cases() else { return };
+    let Some(folder) = cases("splat-files") else { return };
     let about: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("peer.json")).unwrap()).unwrap();
     let file = SafeTensors::open(folder.join("peer.safetensors")).unwrap();
     let mut seen = 0;

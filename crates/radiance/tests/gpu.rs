@@ -1,6 +1,9 @@
 //! Splats on a GPU: pictures and gradients as on the processor, the same bits again, and refusals.
 #![cfg(feature = "gpu")]
 
+#[path = "shared/adapter.rs"]
+mod adapter;
+
 use monotile::optim::{Adam, AdamOptions};
 use monotile::tape::grad;
 use monotile::{DType, Device, Rng, Tensor};
@@ -9,15 +12,7 @@ use monotile_radiance::{
     ssim,
 };
 
-fn device() -> Option<Device> {
-    let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
-    let device = Device::open("gpu");
-    if let Err(error) = &device {
-        assert!(!required, "{error}");
-        println!("skipped: {error}");
-    }
-    device.ok()
-}
+use adapter::gpu;
 
 fn scene(n: usize) -> Splats {
     let mut rng = Rng::new(3);
@@ -60,7 +55,7 @@ fn drawn(splats: &Splats, device: &Device) -> (Vec<f32>, Vec<Vec<f64>>) {
 
 #[test]
 fn a_scene_is_drawn_as_on_the_processor_and_again_with_the_same_bits() {
-    let Some(device) = device() else { return };
+    let Some(device) = gpu() else { return };
     let splats = scene(300);
     let (picture, gradients) = drawn(&splats, &Device::cpu());
     let found = drawn(&splats, &device);
@@ -104,7 +99,7 @@ fn losses(device: &Device) -> Vec<f64> {
 
 #[test]
 fn a_scene_is_learned_as_on_the_processor() {
-    let Some(device) = device() else { return };
+    let Some(device) = gpu() else { return };
     let (expected, found) = (losses(&Device::cpu()), losses(&device));
     assert!(expected[11] < 0.8 * expected[0], "{expected:?}");
     for (x, y) in found.iter().zip(&expected) {
@@ -114,7 +109,7 @@ fn a_scene_is_learned_as_on_the_processor() {
 
 #[test]
 fn pictures_are_as_similar_as_on_the_processor() {
-    let Some(device) = device() else { return };
+    let Some(device) = gpu() else { return };
     let mut rng = Rng::new(8);
     let [x, y] = [0, 1].map(|_| rng.uniform(&[19, 23, 3], 0.0, 1.0, DType::F32).unwrap());
     for windows in [SsimWindows::Padded, SsimWindows::Within] {
@@ -134,14 +129,14 @@ fn pictures_are_as_similar_as_on_the_processor() {
 
 #[test]
 fn a_scene_without_splats_is_its_background() {
-    let Some(device) = device() else { return };
+    let Some(device) = gpu() else { return };
     let seen = scene(0).to(&device).unwrap().render(&camera(17, 9), &SplatOptions::default()).unwrap();
     assert_eq!(seen.picture.to_vec::<f32>().unwrap(), vec![0.0; 17 * 9 * 3]);
 }
 
 #[test]
 fn what_is_on_two_devices_is_refused() {
-    let Some(device) = device() else { return };
+    let Some(device) = gpu() else { return };
     let (here, camera) = (scene(3), camera(8, 8));
     let there = here.to(&device).unwrap();
     let mixed = Splats { means: here.means.clone(), ..there.clone() };
@@ -167,7 +162,7 @@ fn what_is_on_two_devices_is_refused() {
 
 #[test]
 fn second_derivatives_are_refused_there_too() {
-    let Some(device) = device() else { return };
+    let Some(device) = gpu() else { return };
     let splats = scene(3).to(&device).unwrap();
     let means = splats.means.clone().requires_grad();
     let seen = Splats { means: means.clone(), ..splats }.render(&camera(8, 8), &SplatOptions::default()).unwrap();

@@ -3,7 +3,7 @@
 //! The references were computed by automatic differentiation. Within: f64 values 1e-13, gradients 1e-11 of the largest; f32 values 1e-5, gradients 1e-4; where a
 //! position is multiplied by a thousand or more before it is rounded, 1e-3.
 
-use std::path::PathBuf;
+mod shared;
 
 use monotile::io::SafeTensors;
 use monotile::linalg::inv;
@@ -16,15 +16,7 @@ use monotile_radiance::{
 };
 use serde_json::Value;
 
-fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases")));
-    let found = folder.join("nerf").is_dir();
-    if !found {
-        println!("skipped: {} has no reference results", folder.display());
-    }
-    found.then_some(folder)
-}
+use shared::cases;
 
 struct Case<'a> {
     about: &'a Value,
@@ -234,10 +226,10 @@ impl Case<'_> {
 
 #[test]
 fn values_and_gradients_are_the_references() {
-    let Some(folder) = folder() else { return };
-    let text = std::fs::read_to_string(folder.join("nerf/nerf.json")).unwrap();
+    let Some(folder) = cases("nerf") else { return };
+    let text = std::fs::read_to_string(folder.join("nerf.json")).unwrap();
     let about: Value = serde_json::from_str(&text).unwrap();
-    let file = SafeTensors::open(folder.join("nerf/nerf.safetensors")).unwrap();
+    let file = SafeTensors::open(folder.join("nerf.safetensors")).unwrap();
     let cases = about["cases"].as_array().unwrap();
     assert!(cases.len() >= 18);
     for dtype in [DType::F64, DType::F32] {

@@ -6,7 +6,7 @@ use monotile_kernels::adam::{AdamColumns, AdamRule, adam};
 use crate::splats::Splats;
 
 /// Numbers of each splat, beside the averages that Adam keeps of their gradients.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Column {
     pub wide: usize,
     pub values: Vec<f32>,
@@ -15,7 +15,7 @@ pub(crate) struct Column {
 }
 
 /// The columns of a scene, and how many steps were made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Cloud {
     /// Means, rotations, log scales, logits, harmonics.
     pub columns: [Column; 5],

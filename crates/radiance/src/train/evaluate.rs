@@ -1,10 +1,10 @@
 //! How well a scene shows what it did not learn from.
 
 use monotile::{Result, Tensor};
-use monotile_kernels::adam::{AdamColumns, AdamRule, adam};
 use monotile_kernels::ssim::{SsimRule, ssim};
 
 use super::objective::over;
+use super::pose_step::PoseStep;
 use super::views::LoadedView;
 use super::{ExponentialRate, PoseTraining, SEEN, SplatTrainer, target_of};
 
@@ -32,8 +32,10 @@ pub struct SplatPicture {
     pub truth: Tensor,
 }
 
-/// Steps by which a pose is refined before it is measured.
+/// Steps by which a pose is refined before it is measured, on pictures of each size.
 const POSE_STEPS: u64 = 100;
+/// The first and the last rate of these steps: on pictures of a quarter, of half and of the whole size.
+const RATES: [[f64; 2]; 3] = [[2e-3, 5e-4], [5e-4, 2e-4], [2e-4, 5e-6]];
 
 impl SplatTrainer {
     /// How well the scene shows the views that were held out; none where there are none. With poses that are refined, `refine` measures after those of these views were refined, too.
@@ -89,21 +91,29 @@ impl SplatTrainer {
         Ok([found, view.rgba.chunks_exact(4).flat_map(straight).collect()])
     }
 
-    /// The twist by which a view fits the scene best.
+    /// The twist by which a view fits the scene best, sought on small pictures first.
     fn refine_pose(&mut self, view: &LoadedView) -> Result<[f64; 6]> {
-        let (mut twist, mut means, mut squares) = ([0.0; 6], [0.0; 6], [0.0; 6]);
-        let rate = ExponentialRate { last: 1e-5, ..ExponentialRate::constant(2e-3) };
-        let target = target_of(view, self.options.background.measured());
-        for step in 0..POSE_STEPS {
-            let camera = view.camera_rows(&self.rule.project, Some((&twist, self.region.center)))?;
-            let objective = &self.options.objective;
-            let report = self.scene.run(&camera.numbers, (&self.rule, objective), &target, self.region.extent, true)?;
-            let Some(gradient) = camera.twist_gradient(&report.camera)? else { break };
-            let turn = rate.at(step as f64, POSE_STEPS as f64);
-            let shift = turn * self.region.extent;
-            let rule = AdamRule { betas: self.options.betas, epsilon: self.options.epsilon, step: step + 1 };
-            let of = AdamColumns { values: &mut twist, means: &mut means, squares: &mut squares };
-            adam(rule, &[shift, shift, shift, turn, turn, turn], &gradient, of);
+        let mut twist = [0.0; 6];
+        let mut smaller = vec![view.halved()];
+        smaller.push(smaller[0].halved());
+        for (view, [first, last]) in [(&smaller[1], RATES[0]), (&smaller[0], RATES[1]), (view, RATES[2])] {
+            let rate = ExponentialRate { last, ..ExponentialRate::constant(first) };
+            let target = target_of(view, self.options.background.measured());
+            let (mut means, mut squares) = ([0.0; 6], [0.0; 6]);
+            for step in 0..POSE_STEPS {
+                let camera = view.camera_rows(&self.rule.project, Some((&twist, self.region.center)))?;
+                let objective = &self.options.objective;
+                let report = self.scene.run(&camera.numbers, (&self.rule, objective), &target, self.region.extent, true)?;
+                let Some(gradient) = camera.twist_gradient(&report.camera)? else { break };
+                let step = PoseStep {
+                    rate: rate.at(step as f64, POSE_STEPS as f64),
+                    radius: self.region.radius,
+                    lever: view.lever(&twist, self.region.center, report.depth)?,
+                    number: step + 1,
+                    epsilon: self.options.epsilon,
+                };
+                step.apply(&mut twist, [&mut means, &mut squares], &gradient);
+            }
         }
         Ok(twist)
     }

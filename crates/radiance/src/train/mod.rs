@@ -7,11 +7,13 @@
 //! | `cloud` | columns of numbers with Adam's averages; one function carries out a change of population |
 //! | `population` | which changes there are: MCMC with a budget, or densification |
 //! | `objective` | the loss as a sum of terms |
+//! | `pose_step` | a step of a camera's twist |
 //! | `pass` | a picture and its gradients by kernels, without the tape |
 //! | `learned` | where a scene is learned: here, or on a GPU |
 //! | `resident` | the columns and the pass on a GPU |
 //! | `plan` | what a run takes, told beforehand |
 //! | `schedule` | learning rates |
+//! | `stages` | small pictures, on which poses settle |
 //! | `random` | numbers by seed, step and row |
 //! | `state` | a run in a file |
 //! | `run` | a whole run in a folder |
@@ -32,11 +34,13 @@ mod options;
 mod pass;
 mod plan;
 mod population;
+mod pose_step;
 mod random;
 #[cfg(feature = "gpu")]
 mod resident;
 mod run;
 mod schedule;
+mod stages;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -45,13 +49,16 @@ mod views;
 use monotile::{Device, Error, Result};
 use monotile_kernels::adam::{AdamColumns, AdamRule, adam};
 
-use crate::capture::{Capture, CaptureSplit};
+use crate::capture::{Capture, CaptureSplit, PointCloud};
 use crate::splats::Splats;
 
+use cloud::Cloud;
 use learned::LearnedSplats;
 use objective::{SEEN, TargetPicture};
 use pass::DrawRule;
+use pose_step::PoseStep;
 use random::{Purpose, RandomDraws};
+use stages::Stage;
 use views::{LoadedView, Region, ViewCone};
 
 pub use cloud::{PopulationChange, SplatEdit};
@@ -86,6 +93,19 @@ impl ViewNumbers {
             squares: &mut self.squares[row],
         };
         adam(rule, rates, gradient, of);
+        self.hold(rest);
+    }
+
+    /// A step of a view's twist, with the mean of all held at 0.
+    fn step_pose(&mut self, view: usize, step: &PoseStep, gradient: &[f64; 6]) {
+        let row = view * 6..(view + 1) * 6;
+        let averages = [&mut self.means[row.clone()], &mut self.squares[row.clone()]];
+        step.apply(&mut self.values[row], averages, gradient);
+        self.hold(&[0.0; 6]);
+    }
+
+    /// Takes from all views what they have in common beyond `rest`.
+    fn hold<const N: usize>(&mut self, rest: &[f64; N]) {
         let count = (self.values.len() / N) as f64;
         for k in 0..N {
             let mean = self.values.iter().skip(k).step_by(N).sum::<f64>() / count - rest[k];
@@ -124,10 +144,18 @@ pub struct SplatTrainer {
     plan: SplatTrainPlan,
     rule: DrawRule,
     views: Vec<LoadedView>,
+    /// The views on pictures of half the size, a quarter and so on, if poses settle on them.
+    coarse: Vec<Vec<LoadedView>>,
     held_out: Vec<LoadedView>,
+    points: Option<PointCloud>,
     region: Region,
     scene: LearnedSplats,
     step: u64,
+    /// Pictures that were looked at: one a step, but more where they are small.
+    pictures: u64,
+    /// The number of the part that the run is in, and how many pictures were looked at before it.
+    stage: usize,
+    begun: u64,
     twists: ViewNumbers,
     maps: ViewNumbers,
     /// Steps that each view had.
@@ -164,33 +192,38 @@ impl SplatTrainer {
         }
         let sights = views.iter().map(LoadedView::sight).collect::<Result<Vec<ViewCone>>>()?;
         let region = Region::of(&sights);
-        let cloud = match capture.points.as_ref().filter(|points| !points.positions.is_empty()) {
-            Some(points) => options.initial.of_points(points, options.max_splats),
-            None => options.initial.of_views(&views, &sights, (&region, options.max_splats, options.seed)),
-        };
-        if cloud.len() == 0 {
-            return Err(Error::value("splat train: no place is covered in all views that see it; the views see nothing in common"));
-        }
-        let seen = |point: &[f32]| sights.iter().any(|s| s.project([0, 1, 2].map(|k| f64::from(point[k]))).is_some_and(inside));
-        if !cloud.columns[0].values.chunks_exact(3).any(seen) {
-            return Err(Error::value("splat train: no view sees any of the first splats; cameras and points are apart"));
+        let side = views.iter().map(|view| view.width.max(view.height)).min().unwrap_or(0);
+        let mut coarse: Vec<Vec<LoadedView>> = Vec::new();
+        for _ in 0..Stage::halvings(options.poses, side) {
+            coarse.push(coarse.last().unwrap_or(&views).iter().map(LoadedView::halved).collect());
         }
         let rule = DrawRule { project: options.project.clone(), ..DrawRule::default() };
         let count = views.len();
-        Ok(Self {
+        let mut trainer = Self {
             plan,
             rule,
             region,
-            scene: LearnedSplats::new(cloud),
+            scene: LearnedSplats::new(Cloud::default()),
+            points: capture.points.clone().filter(|points| !points.positions.is_empty()),
             step: 0,
+            pictures: 0,
+            stage: usize::MAX,
+            begun: 0,
             twists: ViewNumbers::new(vec![0.0; 6 * count]),
             maps: ViewNumbers::new(NO_MAP.repeat(count)),
             visits: vec![0.0; count],
             epoch: None,
             views,
+            coarse,
             held_out,
             options,
-        })
+        };
+        trainer.enter(0.0)?;
+        let seen = |point: &[f32]| sights.iter().any(|s| s.project([0, 1, 2].map(|k| f64::from(point[k]))).is_some_and(inside));
+        if !trainer.scene.read()?.columns[0].values.chunks_exact(3).any(seen) {
+            return Err(Error::value("splat train: no view sees any of the first splats; cameras and points are apart"));
+        }
+        Ok(trainer)
     }
 
     /// The options.
@@ -244,11 +277,26 @@ impl SplatTrainer {
     /// If there is no memory, or the loss is not finite any more.
     #[track_caller]
     pub fn step_at(&mut self, progress: f64) -> Result<SplatStep> {
+        let stage = self.enter(progress)?;
+        let mut done = self.look(stage, progress)?;
+        for _ in 1..stage.pictures() {
+            let next = self.look(stage, progress)?;
+            // On a GPU the losses of some pictures are not read at once.
+            done = if next.measured > 0 { next } else { SplatStep { loss: done.loss, measured: done.measured, ..next } };
+        }
+        self.step += 1;
+        Ok(SplatStep { number: self.step, ..done })
+    }
+
+    /// Learns from the next picture.
+    fn look(&mut self, stage: Stage, progress: f64) -> Result<SplatStep> {
+        let progress = stage.progress(progress);
         let at = self.next_view();
         let coefficients = self.coefficients();
         self.scene.widen(coefficients)?;
         let seed = self.options.seed;
-        let (view, step) = (&self.views[at], self.step);
+        let views = if stage.halvings == 0 { &self.views } else { &self.coarse[stage.halvings - 1] };
+        let (view, step) = (&views[at], self.pictures);
         let refines = self.options.poses == PoseTraining::Refine;
         let twist: [f64; 6] = self.twists.row(at);
         let camera = view.camera_rows(&self.rule.project, refines.then_some((&twist, self.region.center)))?;
@@ -265,7 +313,7 @@ impl SplatTrainer {
         if !loss.total.is_finite() {
             return Err(self.not_finite());
         }
-        self.step += 1;
+        self.pictures += 1;
         let rates = &self.options.rates;
         let total = self.options.steps as f64;
         let rate = |of: &ExponentialRate| match of.delay_steps > 0.0 {
@@ -277,19 +325,25 @@ impl SplatTrainer {
         of_harmonics[..3].fill(rate(&rates.colors));
         let of =
             [&[means; 3][..], &[rate(&rates.rotations); 4], &[rate(&rates.log_scales); 3], &[rate(&rates.logits)], &of_harmonics];
-        let adam = AdamRule { betas: self.options.betas, epsilon: self.options.epsilon, step: self.step };
+        let adam = AdamRule { betas: self.options.betas, epsilon: self.options.epsilon, step: self.pictures - self.begun };
         self.scene.step(adam, of)?;
         self.visits[at] += 1.0;
         let visit = AdamRule { step: self.visits[at] as u64, ..adam };
         if let Some(gradient) = camera.twist_gradient(&report.camera)? {
-            let (turn, shift) = (rate(&rates.poses), rate(&rates.poses) * self.region.extent);
-            self.twists.step((at, visit), &gradient, &[shift, shift, shift, turn, turn, turn], &[0.0; 6]);
+            let step = PoseStep {
+                rate: stage.pose_rate(&rates.poses, progress),
+                radius: self.region.radius,
+                lever: views[at].lever(&twist, self.region.center, report.depth)?,
+                number: visit.step,
+                epsilon: self.options.epsilon,
+            };
+            self.twists.step_pose(at, &step, &gradient);
         }
         if affine {
             let gradient: [f64; 12] = std::array::from_fn(|k| report.colors[k / 4][k % 4]);
             self.maps.step((at, visit), &gradient, &[rate(&rates.appearance); 12], &NO_MAP);
         }
-        self.change_population(progress, means)?;
+        self.change_population(stage, progress, means)?;
         let (visible, pairs) = (report.visible, report.pairs);
         Ok(SplatStep { number: self.step, loss, measured, splats: self.scene.len(), visible, pairs })
     }
@@ -301,9 +355,10 @@ impl SplatTrainer {
 
     /// What follows a step: splats walk, move, are born and removed.
     #[track_caller]
-    fn change_population(&mut self, progress: f64, rate: f64) -> Result<()> {
-        let (seed, step, most) = (self.options.seed, self.step, self.options.max_splats);
-        let due = self.options.strategy.is_due(step, progress);
+    fn change_population(&mut self, stage: Stage, progress: f64, rate: f64) -> Result<()> {
+        let (seed, step, most) = (self.options.seed, self.pictures, stage.splats(self.options.max_splats));
+        let local = step - self.begun;
+        let due = self.options.strategy.is_due(local, progress);
         let births = RandomDraws::new(seed, step, Purpose::Births);
         match &self.options.strategy {
             SplatStrategy::Mcmc(mcmc) => {
@@ -317,10 +372,12 @@ impl SplatTrainer {
             SplatStrategy::Densify(densify) => {
                 if progress < densify.until {
                     let view = self.epoch.as_ref().map_or(0, |(_, order)| order[(step as usize - 1) % order.len()]);
-                    self.scene.add_motion([self.views[view].width, self.views[view].height])?;
+                    let view = &self.views_of(stage)[view];
+                    let size = [view.width, view.height];
+                    self.scene.add_motion(size)?;
                 }
                 if due {
-                    let at = (step, self.region.extent);
+                    let at = (local, self.region.extent);
                     self.scene.change(|cloud, motion| densify.change(cloud, motion, at, most, &births))?;
                 }
             }
@@ -331,17 +388,17 @@ impl SplatTrainer {
     /// The view of the next step: all of them in another order each epoch.
     fn next_view(&mut self) -> usize {
         let count = self.views.len() as u64;
-        let epoch = self.step / count;
+        let epoch = self.pictures / count;
         if self.epoch.as_ref().is_none_or(|(of, _)| *of != epoch) {
             let order = RandomDraws::new(self.options.seed, epoch, Purpose::Views).permutation(self.views.len());
             self.epoch = Some((epoch, order));
         }
-        self.epoch.as_ref().map_or(0, |(_, order)| order[(self.step % count) as usize])
+        self.epoch.as_ref().map_or(0, |(_, order)| order[(self.pictures % count) as usize])
     }
 
     /// Coefficients of harmonics a channel in the next step.
     fn coefficients(&self) -> usize {
-        let degree = (self.step as usize / self.options.degree_every).min(self.options.degree);
+        let degree = ((self.pictures - self.begun) as usize / self.options.degree_every).min(self.options.degree);
         (degree + 1) * (degree + 1)
     }
 }

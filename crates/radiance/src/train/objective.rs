@@ -67,6 +67,14 @@ pub(crate) struct TargetPicture<'a> {
     pub view: usize,
 }
 
+impl TargetPicture<'_> {
+    /// What no other picture of the run has: the view, and the size that it was brought to.
+    #[cfg(feature = "gpu")]
+    pub fn key(&self) -> [usize; 3] {
+        [self.view, self.width, self.height]
+    }
+}
+
 /// Numbers of a pixel that was blended: three colours, coverage, depth.
 pub(crate) const SEEN: usize = 5;
 /// Nanoseconds a pixel, by which work is split.

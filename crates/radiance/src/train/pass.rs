@@ -65,6 +65,8 @@ pub(crate) struct PassReport {
     pub camera: CameraRows,
     /// By the map of colours.
     pub colors: [[f64; 4]; 3],
+    /// The mean depth of what is seen, if anything is.
+    pub depth: Option<f64>,
     /// Pairs of a splat and a tile.
     pub pairs: usize,
     pub visible: usize,
@@ -118,6 +120,8 @@ impl Pass {
     ) -> Result<PassReport> {
         let size = [target.width, target.height];
         let (seen, bins) = self.draw(cloud, camera, rule, size)?;
+        let sums = seen.chunks_exact(SEEN).fold([0.0; 2], |[c, d], x| [c + f64::from(x[3]), d + f64::from(x[4])]);
+        let depth = (sums[0] > 0.0).then(|| sums[1] / sums[0]);
         let mut bar = Block::new(seen.len())?;
         let (mut loss, colors) = objective.compare(&seen, target, &mut bar)?;
         self.bars.resize(cloud.len());
@@ -135,7 +139,7 @@ impl Pass {
         of_camera.iter_mut().zip(&eye).for_each(|(sum, x)| *sum += x);
         means.iter_mut().zip(&*by_colors).for_each(|(sum, x)| *sum += x);
         objective.regularize(cloud, extent, [log_scales, logits], &mut loss);
-        Ok(PassReport { loss, camera: of_camera, colors, pairs: bins.pairs(), visible: bins.visible() })
+        Ok(PassReport { loss, camera: of_camera, colors, depth, pairs: bins.pairs(), visible: bins.visible() })
     }
 
     /// Of means, rotations, log scales, logits and harmonics.

@@ -4,7 +4,7 @@ use monotile::{Device, Error, ErrorKind, Result};
 #[cfg(feature = "gpu")]
 use monotile::{GpuAccess, Tensor};
 
-use super::SplatTrainOptions;
+use super::{PoseTraining, SplatTrainOptions};
 use crate::capture::Capture;
 
 /// What a run takes, before anything of it is read.
@@ -36,12 +36,14 @@ impl SplatTrainPlan {
         let each = 4 * (4 * numbers + 3 + 2 * 10) + 64 + 40;
         let sizes = || capture.views.iter().map(|view| (view.width as u64).saturating_mul(view.height as u64));
         let count = options.max_splats as u64;
+        let refines = options.poses == PoseTraining::Refine;
         Self {
             splats: options.max_splats,
             scene: count.saturating_mul(each),
             // An entry of three numbers, and a record of 16.
             pairs: count.saturating_mul(TILES * (12 + 64)),
-            pictures: sizes().fold(0, |sum, pixels| sum.saturating_add(pixels.saturating_mul(16))),
+            // Smaller ones, on which poses settle, have a third of all pixels more.
+            pictures: sizes().fold(0, |sum, pixels| sum.saturating_add(pixels.saturating_mul(if refines { 22 } else { 16 }))),
             step: sizes().max().unwrap_or(0).saturating_mul(4 * (2 * 5 + 4 * 3 + 8 * 3)),
             block: count
                 .saturating_mul((12 * coefficients).max(TILES * 40))

@@ -68,7 +68,7 @@ pub struct SplatRates {
     pub colors: ExponentialRate,
     /// Of the other harmonics.
     pub harmonics: ExponentialRate,
-    /// Of the twists of poses, in radians and units of the extent.
+    /// Of the twists of poses, in radians, in the first part of a run; later parts take smaller ones. Shifts are four times as fast, in half widths of what is seen.
     pub poses: ExponentialRate,
     /// Of the views' colour maps.
     pub appearance: ExponentialRate,
@@ -85,7 +85,7 @@ impl Default for SplatRates {
             logits: constant(5e-2),
             colors: constant(2.5e-3),
             harmonics: constant(1.25e-4),
-            poses: ExponentialRate { last: 3e-4, ..constant(1e-2) },
+            poses: ExponentialRate { last: 1e-4, ..constant(5e-3) },
             appearance: ExponentialRate { last: 1e-4, ..constant(1e-3) },
         }
     }

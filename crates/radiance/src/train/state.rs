@@ -15,6 +15,9 @@ const SETTINGS: &str = "settings";
 const DATA: &str = "data";
 const STEP: &str = "step";
 const SECONDS: &str = "seconds";
+const PICTURES: &str = "pictures";
+const STAGE: &str = "stage";
+const BEGUN: &str = "begun";
 
 impl SplatTrainer {
     /// Saves everything that going on needs to one file, whole or not at all, and how many seconds were spent so far.
@@ -44,8 +47,12 @@ impl SplatTrainer {
         tensors.push(("visits".to_owned(), Tensor::from_slice(&self.visits, &[self.visits.len()])?));
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let (settings, data) = (self.options.settings(), self.fingerprint());
-        let (step, seconds) = (self.step.to_string(), seconds.to_string());
-        write_safetensors(path, &listed, &[(SETTINGS, &settings), (DATA, &data), (STEP, &step), (SECONDS, &seconds)])
+        let numbers = [(STEP, self.step.to_string()), (SECONDS, seconds.to_string()), (PICTURES, self.pictures.to_string())];
+        let numbers = numbers.into_iter().chain([(STAGE, self.stage.to_string()), (BEGUN, self.begun.to_string())]);
+        let numbers: Vec<(&str, String)> = numbers.collect();
+        let texts = [(SETTINGS, &settings), (DATA, &data)].into_iter().chain(numbers.iter().map(|(key, text)| (*key, text)));
+        let texts: Vec<(&str, &str)> = texts.map(|(key, text)| (key, text.as_str())).collect();
+        write_safetensors(path, &listed, &texts)
     }
 
     /// Goes on from a file that [`save`](Self::save) wrote, in a run with the same capture and options; returns the seconds spent before.
@@ -63,7 +70,11 @@ impl SplatTrainer {
         if *text(DATA)? != self.fingerprint() {
             return Err(Error::value(format!("{}: the run was begun with other pictures or cameras", path.display())));
         }
-        let step: u64 = text(STEP)?.parse().map_err(|_| refuse("has no number of steps"))?;
+        let whole = |key: &str| text(key)?.parse::<u64>().map_err(|_| refuse("has no number of steps"));
+        let (step, pictures, stage, begun) = (whole(STEP)?, whole(PICTURES)?, whole(STAGE)?, whole(BEGUN)?);
+        if begun > pictures || stage > self.coarse.len() as u64 {
+            return Err(refuse("has no number of steps"));
+        }
         let seconds: f64 = text(SECONDS)?.parse().map_err(|_| refuse("has no number of seconds"))?;
         let numbers = |name: &str| file.tensor(name)?.to_vec::<f32>();
         let count = numbers(NAMES[3])?.len();
@@ -99,6 +110,7 @@ impl SplatTrainer {
         let columns = columns.try_into().map_err(|_| refuse("has columns of different lengths"))?;
         self.scene.write(Cloud { columns }, ScreenMotion { lengths, views })?;
         (self.twists, self.maps, self.visits, self.step) = (twists, maps, visits, step);
+        (self.pictures, self.stage, self.begun) = (pictures, stage as usize, begun);
         self.epoch = None;
         Ok(seconds)
     }

@@ -48,6 +48,29 @@ impl LoadedView {
         Ok(Self { name: view.name.clone(), number, camera: view.camera()?, width, height, rgba, opaque, mask })
     }
 
+    /// The view on a picture of half as many columns and rows: colours are means of what covers, as the same camera sees them from as far.
+    pub(crate) fn halved(&self) -> Self {
+        let (width, height) = (self.width.div_ceil(2), self.height.div_ceil(2));
+        let mut rgba = Vec::with_capacity(4 * width * height);
+        let mut mask = self.mask.as_ref().map(|_| Vec::with_capacity(width * height));
+        for i in 0..width * height {
+            let (mut sum, mut least) = ([0.0; 4], 1.0_f32);
+            for (y, x) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                // The last of an odd number stands twice.
+                let (y, x) = ((2 * (i / width) + y).min(self.height - 1), (2 * (i % width) + x).min(self.width - 1));
+                let pixel = &self.rgba[4 * (y * self.width + x)..][..4];
+                (0..3).for_each(|k| sum[k] += pixel[k] * pixel[3]);
+                sum[3] += pixel[3];
+                least = least.min(self.mask.as_ref().map_or(1.0, |mask| mask[y * self.width + x]));
+            }
+            let straight = |x: f32| if sum[3] > 0.0 { x / sum[3] } else { 0.0 };
+            rgba.extend([straight(sum[0]), straight(sum[1]), straight(sum[2]), 0.25 * sum[3]]);
+            mask.iter_mut().for_each(|mask| mask.push(least));
+        }
+        let camera = MatrixCamera { width, height, ..self.camera.clone() };
+        Self { name: self.name.clone(), number: self.number, camera, width, height, rgba, opaque: self.opaque, mask }
+    }
+
     /// What the kernels read of the camera, moved by a twist about `center`; and the twist's gradient from that of these numbers.
     #[track_caller]
     pub(crate) fn camera_rows(&self, options: &ProjectOptions, pose: Option<(&[f64; 6], [f64; 3])>) -> Result<PosedCamera> {
@@ -71,14 +94,16 @@ impl LoadedView {
         Ok(MatrixCamera { view_from_world, ..self.camera.clone() })
     }
 
+    /// The way to `center` from the middle of what the view shows, at a mean depth, moved by a twist about `center`.
+    pub(crate) fn lever(&self, twist: &[f64; 6], center: [f64; 3], depth: Option<f64>) -> Result<[f64; 3]> {
+        let Some(depth) = depth else { return Ok([0.0; 3]) };
+        let cone = ViewCone::of(&self.moved(twist, center)?)?;
+        Ok([0, 1, 2].map(|k| center[k] - cone.place[k] - depth * cone.ahead[k]))
+    }
+
     /// The middle pixel's line of sight: the camera's place, and where it looks.
     pub(crate) fn sight(&self) -> Result<ViewCone> {
-        let v = self.camera.view_from_world.to_f64_vec()?;
-        let p = self.camera.clip_from_view.to_f64_vec()?;
-        let place = [0, 1, 2].map(|k| -(0..3).map(|i| v[4 * i + k] * v[4 * i + 3]).sum::<f64>());
-        let ahead = [0, 1, 2].map(|k| -v[8 + k]);
-        let half = [p[0], p[5]].map(|focal| 1.0 / focal.abs().max(1e-9));
-        Ok(ViewCone { place, ahead, half, v, p })
+        ViewCone::of(&self.camera)
     }
 }
 
@@ -93,6 +118,15 @@ pub(crate) struct ViewCone {
 }
 
 impl ViewCone {
+    pub(crate) fn of(camera: &MatrixCamera) -> Result<Self> {
+        let v = camera.view_from_world.to_f64_vec()?;
+        let p = camera.clip_from_view.to_f64_vec()?;
+        let place = [0, 1, 2].map(|k| -(0..3).map(|i| v[4 * i + k] * v[4 * i + 3]).sum::<f64>());
+        let ahead = [0, 1, 2].map(|k| -v[8 + k]);
+        let half = [p[0], p[5]].map(|focal| 1.0 / focal.abs().max(1e-9));
+        Ok(Self { place, ahead, half, v, p })
+    }
+
     /// Where a point is on the picture, in halves from -1 to 1, x to the right and y up; none if it is not before the camera.
     pub(crate) fn project(&self, point: [f64; 3]) -> Option<[f64; 2]> {
         let row = |m: &[f64], k: usize, x: [f64; 4]| (0..4).map(|i| m[4 * k + i] * x[i]).sum::<f64>();

@@ -1,6 +1,6 @@
 //! nerfstudio's `transforms.json`.
 
-use monotile_radiance::{Capture, CaptureOptions, CaptureSplit};
+use monotile_radiance::{Capture, CaptureOptions, CaptureSplit, UpAxis};
 use serde_json::{Value, json};
 
 use super::shared::{cases, close, numbers, opencv, png, read, rgba, words};
@@ -243,4 +243,44 @@ fn lists_of_cameras_are_read_as_trainers_write_them() {
     std::fs::write(&path, " []").unwrap();
     assert_eq!(words(read(&path), &path), "has no cameras: its list is empty");
     assert!(Capture::is_at(&path) && !Capture::is_at(folder.path()));
+}
+
+/// Three cameras with z up: in a world with y down they are rotated by whole axes, and what is written back is what was read.
+#[test]
+fn a_capture_stands_upright_and_is_written_back_as_it_lay() {
+    let folder = tempfile::tempdir().unwrap();
+    // Cameras that look along y, x and their middle; the columns are right, up, backward, place.
+    let half = 0.5_f64.sqrt();
+    let poses = [
+        [[1.0, 0.0, 0.0, 0.5], [0.0, 0.0, -1.0, -3.0], [0.0, 1.0, 0.0, 1.0]],
+        [[0.0, 0.0, -1.0, -3.0], [-1.0, 0.0, 0.0, 0.25], [0.0, 1.0, 0.0, 1.5]],
+        [[half, 0.0, -half, -2.0], [-half, 0.0, -half, -2.0], [0.0, 1.0, 0.0, 2.0]],
+    ];
+    let frame = |(i, rows): (usize, &[[f64; 4]; 3])| json!({ "file_path": format!("{i}.png"), "transform_matrix": [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] });
+    let frames: Vec<Value> = poses.iter().enumerate().map(frame).collect();
+    let document = json!({ "w": 80, "h": 60, "fl_x": 100.0, "frames": frames });
+    std::fs::write(folder.path().join("transforms.json"), document.to_string()).unwrap();
+    let capture = Capture::read(folder.path(), &CaptureOptions::default()).unwrap();
+    assert_eq!(capture.up(), Some(UpAxis::Z));
+    let upright = capture.clone().with_up(UpAxis::MinusY);
+    assert_eq!(upright.up(), Some(UpAxis::MinusY));
+    for (lay, stands) in capture.views.iter().zip(&upright.views) {
+        let [x, y, z] = lay.position();
+        assert_eq!(stands.position(), [x, -z, y]);
+    }
+    let out = folder.path().join("written");
+    upright.write_cameras(&out).unwrap();
+    let written: Value = serde_json::from_slice(&std::fs::read(out.join("transforms.json")).unwrap()).unwrap();
+    assert_eq!(written, document);
+    // Fewer cameras agree on nothing, and those that lie on all sides neither.
+    let mut few = capture.clone();
+    few.views.truncate(2);
+    assert_eq!(few.up(), None);
+    let mut lying = capture.clone();
+    for (i, view) in lying.views.iter_mut().enumerate() {
+        let up = [[1.0, 0.0, 0.0, 0.0], [-0.5, 0.8, 0.0, 0.0], [-0.5, -0.8, 0.0, 0.0]][i];
+        view.view_from_world[1] = up;
+    }
+    assert_eq!(lying.up(), None);
+    assert_eq!(lying.clone().with_up(UpAxis::MinusY).views[0].view_from_world, lying.views[0].view_from_world);
 }

@@ -1,20 +1,11 @@
 //! What the tests of captures write and compare.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use monotile_radiance::{Capture, CaptureOptions, CaptureView};
 use serde_json::Value;
 
-/// The folder of larger reference results: `MONOTILE_CASES`, else beside the workspace.
-pub fn cases(part: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases"))).join(part);
-    let found = folder.is_dir();
-    if !found {
-        println!("skipped: {} has no reference results", folder.display());
-    }
-    found.then_some(folder)
-}
+pub use super::cases::cases;
 
 /// Writes a PNG of a kind from its samples.
 pub fn png(path: &Path, [width, height]: [u32; 2], color: png::ColorType, depth: png::BitDepth, samples: &[u8]) {

@@ -189,7 +189,9 @@ impl SplatCompareArgs {
         if self.background == SplatBackground::Transparent {
             return Err(CommandError::Usage("splat compare: --background is a colour like #f4f0e8".to_owned()));
         }
-        let scenes = [Compared::scene_of(&self.first, self.up)?, Compared::scene_of(&self.second, None)?];
+        let first = Compared::scene_of(&self.first, self.up)?;
+        let second = Compared::scene_of(&self.second, self.up.filter(|_| first.is_none()))?;
+        let scenes = [first, second];
         let of_scenes = scenes.iter().flatten().find_map(Compared::scene).map(|scene| (scene.frame, scene.up));
         let (own, up) = of_scenes.unwrap_or((AxisFrame::Rdf, UpAxis::MinusY));
         let opened = |scene: Option<Compared>, path: &Path| match scene {

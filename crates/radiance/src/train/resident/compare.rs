@@ -27,7 +27,7 @@ impl ResidentSplats {
         seen: &Tensor,
         target: &TargetPicture<'_>,
     ) -> Result<Compared> {
-        let picture = &self.pictures[&target.view];
+        let picture = &self.pictures[&target.key()];
         let (width, height) = (target.width, target.height);
         let (pixels, wide) = (width * height, [height, width, 3]);
         let [b0, b1, b2] = target.background.map(f64::from);

@@ -59,7 +59,7 @@ pub(crate) struct ResidentSplats {
     is_color: Tensor,
     /// Lengths of gradients on the screen, and by how many views they were seen.
     motion: Option<[Tensor; 2]>,
-    pictures: HashMap<usize, ResidentPicture>,
+    pictures: HashMap<[usize; 3], ResidentPicture>,
     gradients: Option<Gradients>,
     /// The terms of the loss of the last pass, `(5)`.
     terms: Option<Tensor>,
@@ -207,11 +207,11 @@ impl ResidentSplats {
     /// The picture of a view, uploaded once.
     #[track_caller]
     fn keep(&mut self, target: &TargetPicture<'_>) -> Result<()> {
-        if !self.pictures.contains_key(&target.view) {
+        if !self.pictures.contains_key(&target.key()) {
             let (width, height) = (target.width, target.height);
             let mask = target.mask.map(|mask| self.upload(mask, &[height, width, 1])).transpose()?;
             let picture = ResidentPicture { rgba: self.upload(target.rgba, &[height, width, 4])?, mask };
-            self.pictures.insert(target.view, picture);
+            self.pictures.insert(target.key(), picture);
         }
         Ok(())
     }
@@ -245,17 +245,19 @@ impl ResidentSplats {
         let mut terms = compared.terms;
         self.regularize(&gpu, objective, extent, &mut columns, &mut terms)?;
         self.terms = Some(Tensor::cat(terms, 0)?);
-        let mut numbers = [0.0; 24];
+        let (mut numbers, mut depth) = ([0.0; 24], None);
         if needs_camera {
-            let all = [crate::gpu::whole(&gpu, &of_camera, &[24])?, crate::gpu::whole(&gpu, &eye, &[3])?];
+            let sums = seen.sum(&[0, 1], false)?;
+            let all = [crate::gpu::whole(&gpu, &of_camera, &[24])?, crate::gpu::whole(&gpu, &eye, &[3])?, sums];
             let all = Tensor::cat(&all, 0)?.to_f64_vec()?;
             numbers.copy_from_slice(&all[..24]);
-            numbers[16..19].iter_mut().zip(&all[24..]).for_each(|(sum, x)| *sum += x);
+            numbers[16..19].iter_mut().zip(&all[24..27]).for_each(|(sum, x)| *sum += x);
+            depth = (all[30] > 0.0).then(|| all[31] / all[30]);
         }
         let (positions, depths) = (gpu.tensor(&bars.positions)?, gpu.tensor(&screen.depths)?);
         self.gradients = Some(Gradients { columns, positions, depths });
         let loss = SplatLoss::default();
-        Ok(PassReport { loss, camera: numbers, colors: compared.colors, pairs: bins.pairs(), visible: 0 })
+        Ok(PassReport { loss, camera: numbers, colors: compared.colors, depth, pairs: bins.pairs(), visible: 0 })
     }
 
     /// Adds the loss of the last pass to those that wait to be read. For each tenth step and the first the mean of these, and how many they are;
