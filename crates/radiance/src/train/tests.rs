@@ -391,7 +391,7 @@ fn a_view_on_half_a_picture_has_the_means_of_what_covers() {
     let mask = Tensor::from_slice(&[1.0_f32, 1.0, 0.0, 1.0, 1.0, 1.0], &[2, 3]).unwrap();
     let identity = std::array::from_fn(|i| std::array::from_fn(|k| f64::from(u8::from(i == k))));
     let picture = CapturePicture { rgba, mask: Some(mask) };
-    let view = LoadedView::read(&CaptureView::from_picture("x", identity, [3.0; 2], picture).unwrap()).unwrap();
+    let view = LoadedView::read(&CaptureView::from_picture("x", identity, [3.0; 2], picture).unwrap(), 0).unwrap();
     let half = view.halved();
     assert_eq!((half.width, half.height, half.camera.width), (2, 1, 2));
     // (1 + 0.2, 0.5 + 0.4, 0.6) over 2.5, of four pixels; the last column stands twice, and nothing covers it.
