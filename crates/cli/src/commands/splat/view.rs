@@ -24,7 +24,7 @@ use crate::report::{self, bytes};
 #[command(after_help = "\
 Examples:
   monotile splat view scene.ply                                         a window: drag to orbit, wheel to come nearer, H for help
-  monotile splat view scene.ply --device gpu --up z
+  monotile splat view scene.ply --device gpu
   monotile splat view scene.ply --html scene.html                       one file: open it in a browser, send it, put it on a server
   monotile splat view scene.ply --html scene.html --camera orbit:120,10,0.8
   monotile splat view scene.spz --html scene.html --background none     the page's own ground, light or dark
