@@ -17,6 +17,7 @@
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
 //! | [`adam`](mod@adam) | a step of an optimizer on rows whose columns have rates of their own |
+//! | [`blocks`] | quantized numbers in blocks, read and written |
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
 //! | [`factor`] | Cholesky, LU, QR, SVD, symmetric eigenvalues, triangular systems |
 //! | [`field`] | radiance fields: samples along rays as pixels, grids of features, and the gradients |
@@ -36,6 +37,7 @@
 
 pub mod adam;
 pub mod attention;
+pub mod blocks;
 pub mod buffer;
 mod compiled;
 pub mod distance;
