@@ -74,6 +74,7 @@ pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
 #[cfg(feature = "gpu")]
 pub use monotile_gpu::{Capabilities, GpuOptions};
+pub use monotile_kernels::blocks::BlockFormat;
 pub use parameters::Parameters;
 #[doc(hidden)]
 pub use parameters::joined as parameter_name;

@@ -296,7 +296,7 @@ fn before(x: f64, dtype: DType) -> f64 {
         DType::BF16 => f64::from(bf16(x)),
         DType::F16 if f64::from(f16(x)) >= x => f64::from(f16::from_bits(step(f16(x).to_bits()))),
         DType::F16 => f64::from(f16(x)),
-        DType::F64 | DType::I64 | DType::I32 | DType::U8 | DType::Bool => x.next_down(),
+        DType::F64 | DType::I64 | DType::I32 | DType::U8 | DType::Bool | DType::Quantized(_) => x.next_down(),
     }
 }
 

@@ -104,8 +104,8 @@ pub(super) fn q6_k(block: &[u8; 210], out: &mut [f32; LEN]) {
 pub(super) fn iq4_xs(block: &[u8; 136], out: &mut [f32; LEN]) {
     let (d, high, low, plane) = (half(block, 0), u16::from_le_bytes([block[2], block[3]]), &block[4..8], &block[8..]);
     let scales = |p: usize| {
-        let scale = low[p / 2] >> (4 * (p % 2)) & 15 | (high >> (2 * p) & 3) as u8 * 16;
-        d * f32::from(scale as i8 - 32)
+        let (low, high) = (low[p / 2] >> (4 * (p % 2)) & 15, (high >> (2 * p) & 3) as u8);
+        d * f32::from((low | high << 4) as i8 - 32)
     };
     by_parts::<32, _>(out, scales, |d, i| {
         let nibble = plane[16 * (i / 32) + i % 16] >> (4 * (i / 16 % 2)) & 15;

@@ -28,15 +28,16 @@ pub fn product(
     shape: &Shape,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
+    if x.iter().any(|x| x.dtype().block_format().is_some()) {
+        return super::blocks::product(op, product, x, dtype, shape, bias);
+    }
     #[cfg(feature = "gpu")]
     if let OperandPlace::Gpu(gpu) = place(op, &x.into_iter().chain(bias).collect::<SmallVec<[&Tensor; 3]>>())? {
         return gpu.product(product, x, shape, bias);
     }
-    let [a, b] = x.map(|x| x.storage().cpu());
-    let at = x.map(|x| x.layout().offset);
     match dtype {
-        DType::F64 => run(op, product, [operand(a, at[0], widened_f64), operand(b, at[1], widened_f64)], shape, bias),
-        _ => run(op, product, [operand(a, at[0], widened_f32), operand(b, at[1], widened_f32)], shape, bias),
+        DType::F64 => run(op, product, x.map(operand_f64), shape, bias),
+        _ => run(op, product, x.map(operand_f32), shape, bias),
     }
 }
 
@@ -59,6 +60,16 @@ fn run<T: StorageElement + Lanes>(
     }
     .map_err(|e| Error::from(e).with_context(op))?;
     Ok(c.tensor())
+}
+
+/// A tensor of the processor as an operand of a product in f32.
+pub(super) fn operand_f32(x: &Tensor) -> Operand<'_, f32> {
+    operand(x.storage().cpu(), x.layout().offset, widened_f32)
+}
+
+/// A tensor of the processor as an operand of a product in f64.
+pub(super) fn operand_f64(x: &Tensor) -> Operand<'_, f64> {
+    operand(x.storage().cpu(), x.layout().offset, widened_f64)
 }
 
 /// Memory that is read as numbers of T.

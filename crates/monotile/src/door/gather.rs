@@ -82,6 +82,9 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
             Err(OutOfRange(id)) => Err(Error::value(format!("{op}: index {id} is outside the table of {vocab} rows"))),
         }
     }
+    if let DType::Quantized(format) = table.dtype() {
+        return super::blocks::rows(op, table, format, ids);
+    }
     #[cfg(feature = "gpu")]
     if let OperandPlace::Gpu(gpu) = place(op, &[table, ids])? {
         if let Some(id) = outside(ids, table.dim(0)) {
@@ -94,7 +97,9 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         DType::F64 => run::<f64, f64>(op, table, ids),
         DType::BF16 => run::<bf16, f32>(op, table, ids),
         DType::F16 => run::<f16, f32>(op, table, ids),
-        DType::I64 | DType::I32 | DType::U8 | DType::Bool => unreachable!("a table of floating-point numbers"),
+        DType::I64 | DType::I32 | DType::U8 | DType::Bool | DType::Quantized(_) => {
+            unreachable!("a table of floating-point numbers")
+        }
     }
 }
 

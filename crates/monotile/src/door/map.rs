@@ -260,7 +260,7 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
             DType::F16 => to(op, x, |x: A| f16::from_f32(to_odd(x.to_f64()))),
             DType::I64 => to(op, x, A::to_i64),
             DType::Bool => to(op, x, |x: A| BoolByte::from(x.to_f64() != 0.0)),
-            DType::I32 | DType::U8 => unreachable!("cast through i64"),
+            DType::I32 | DType::U8 | DType::Quantized(_) => unreachable!("cast through another type"),
         }
     }
     #[track_caller]
@@ -268,6 +268,13 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
         let mut out = UninitTensor::<R>::like(op, x)?;
         elementwise::unary(x.elements_view::<A>(), &mut out, f);
         Ok(out.tensor())
+    }
+    match (x.dtype(), dtype) {
+        (DType::Quantized(_), DType::F32) => return super::blocks::dequantized(op, x),
+        (DType::Quantized(_), _) => return cast(op, &super::blocks::dequantized(op, x)?, dtype),
+        (DType::F32, DType::Quantized(format)) => return super::blocks::quantized(op, x, format),
+        (_, DType::Quantized(_)) => return cast(op, &cast(op, x, DType::F32)?, dtype),
+        _ => {}
     }
     #[cfg(feature = "gpu")]
     if let OperandPlace::Gpu(gpu) = place(op, &[x])? {

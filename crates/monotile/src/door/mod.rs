@@ -15,6 +15,7 @@
 //! | [`gather`] | picking, adding and writing by indices, pictures at the points of a grid |
 //! | [`copy`] | joining, and writing through a view |
 //! | [`contract`] | products of two operands |
+//! | [`blocks`] | products, rows and casts of quantized numbers |
 //! | [`attention`] | scaled dot products |
 //! | [`distance`] | distances of all pairs of points |
 //! | [`factor`] | factorizations and triangular systems |
@@ -24,6 +25,7 @@
 //! Values leave memory through `tensor/read.rs`, and enter it through `tensor/create.rs` and `tensor/io`.
 
 pub(crate) mod attention;
+pub(crate) mod blocks;
 pub(crate) mod contract;
 pub(crate) mod copy;
 pub(crate) mod distance;
@@ -45,13 +47,16 @@ pub(crate) mod update;
 #[cfg(feature = "gpu")]
 #[track_caller]
 pub(crate) fn place<T: std::borrow::Borrow<crate::Tensor>>(op: &str, operands: &[T]) -> crate::Result<OperandPlace> {
+    blocks::refuse(op, operands)?;
     gpu::place(op, operands)
 }
 
 /// Without the feature `gpu` everything is.
 #[cfg(not(feature = "gpu"))]
 #[inline(always)]
-pub(crate) fn place<T>(_: &str, _: &[T]) -> crate::Result<OperandPlace> {
+#[track_caller]
+pub(crate) fn place<T: std::borrow::Borrow<crate::Tensor>>(op: &str, operands: &[T]) -> crate::Result<OperandPlace> {
+    blocks::refuse(op, operands)?;
     Ok(OperandPlace::Cpu)
 }
 
@@ -95,6 +100,8 @@ macro_rules! by_device {
         match $crate::door::place($op, operands)? {
             $crate::door::OperandPlace::Cpu => match operands[0].dtype() {
                 $($dtype => $crate::door::by_device!(@call $f, $t, $more, $args),)*
+                #[allow(unreachable_patterns, reason = "some lists end with an arm for every other type")]
+                $crate::tensor::DType::Quantized(_) => unreachable!("`place` refuses blocks"),
             },
             #[cfg(feature = "gpu")]
             $crate::door::OperandPlace::Gpu(gpu) => $crate::door::on_gpu!(gpu $(, $method $gpu_args)?),
@@ -284,8 +291,12 @@ mod tests {
         let mut found = Vec::new();
         code(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut |path, line| {
             let own = ["/src/tensor/", "/src/door/"].iter().any(|folder| path.contains(folder));
-            // A shape and a limit have elements too: a number. `RawStorage` is nalgebra's.
-            let line = line.replace("shape.elements()", "").replace("limit.elements()", "").replace("RawStorage", "");
+            // A shape and a limit have elements too: a number. `RawStorage` is nalgebra's, and a format of blocks no memory.
+            let line = line
+                .replace("shape.elements()", "")
+                .replace("BlockFormat", "")
+                .replace("limit.elements()", "")
+                .replace("RawStorage", "");
             if !own && NAMES.iter().any(|name| line.contains(name)) {
                 found.push(format!("{path}: {}", line.trim()));
             }

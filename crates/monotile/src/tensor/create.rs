@@ -114,6 +114,8 @@ impl Tensor {
             DType::I32 => Self::scalar(value as i32),
             DType::U8 => Self::scalar(value as u8),
             DType::Bool => Self::scalar(value != 0.0),
+            // A number alone fills no block: it is what arithmetic with such a type is done in.
+            DType::Quantized(_) => Self::scalar(value as f32),
         }
     }
 
@@ -392,7 +394,9 @@ fn bounds(dtype: DType) -> [f64; 2] {
         DType::I32 => [i32::MIN.into(), i32::MAX.into()],
         DType::U8 => [0.0, u8::MAX.into()],
         DType::I64 => [i64::MIN as f64, (i64::MAX as f64).next_down()],
-        DType::F32 | DType::F64 | DType::BF16 | DType::F16 | DType::Bool => [f64::NEG_INFINITY, f64::INFINITY],
+        DType::F32 | DType::F64 | DType::BF16 | DType::F16 | DType::Bool | DType::Quantized(_) => {
+            [f64::NEG_INFINITY, f64::INFINITY]
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! Element types: eight that a tensor stores, three that arithmetic is done in.
+//! Element types: eight that a tensor stores, three that arithmetic is done in, and blocks of quantized numbers.
 
 use half::{bf16, f16};
+use monotile_kernels::blocks::BlockFormat;
 use monotile_kernels::buffer::Buffer;
 use monotile_kernels::real::{BoolByte, Element};
 
@@ -10,6 +11,8 @@ use super::storage::CpuStorage;
 ///
 /// Kernels compute in `F32` or `F64`, and of integers in `I64`. `BF16` and `F16` are storage: arithmetic reads them as f32 and returns f32.
 /// `I32` and `U8` are storage too: arithmetic reads them as i64 and returns i64, so that 200 + 100 is 300 and nothing wraps around at 256.
+/// `Quantized` numbers lie in blocks with common scales, as GGUF files hold weights. Products, [`embedding`](crate::ops::embedding), casts and
+/// views read them; every other operation asks for a cast, so that no weight is expanded unseen.
 /// Beyond i64 operators wrap, as PyTorch's and NumPy's do; sums, products and scans refuse. Views, joins, selections and orders keep the type.
 ///
 /// Of two types the wider is computed in. A tensor without dimensions, as [`Tensor::scalar`](crate::Tensor::scalar) makes, does not widen one
@@ -44,21 +47,46 @@ pub enum DType {
     U8,
     /// True or false.
     Bool,
+    /// Blocks of numbers along the last dimension, each with scales of its own.
+    Quantized(BlockFormat),
 }
 
 impl DType {
-    /// All of them.
+    /// All that hold numbers one by one.
     #[cfg(any(test, feature = "serde"))]
     pub(crate) const ALL: [Self; 8] = [Self::F32, Self::F64, Self::BF16, Self::F16, Self::I64, Self::I32, Self::U8, Self::Bool];
 
-    /// Bytes an element.
+    /// Bytes an element; of a quantized type, whose elements share those of a block, rounded up: [`bytes`](DType::bytes) counts exactly.
     pub fn size(self) -> usize {
         match self {
+            Self::Quantized(format) => format.block_bytes().div_ceil(format.block_len()),
             Self::F64 | Self::I64 => 8,
             Self::F32 | Self::I32 => 4,
             Self::BF16 | Self::F16 => 2,
             Self::U8 | Self::Bool => 1,
         }
+    }
+
+    /// The bytes of so many elements in a row; `None` where memory cannot have them, or they do not fill blocks.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{BlockFormat, DType};
+    /// assert_eq!(DType::F32.bytes(64), Some(256));
+    /// assert_eq!(DType::Quantized(BlockFormat::Q4_0).bytes(64), Some(36));
+    /// assert_eq!(DType::Quantized(BlockFormat::Q4_0).bytes(65), None);
+    /// ```
+    pub fn bytes(self, elements: usize) -> Option<usize> {
+        match self {
+            Self::Quantized(format) if !elements.is_multiple_of(format.block_len()) => None,
+            Self::Quantized(format) => (elements / format.block_len()).checked_mul(format.block_bytes()),
+            plain => elements.checked_mul(plain.size()),
+        }
+    }
+
+    /// How the blocks of a quantized type lie; `None` for the others.
+    pub fn block_format(self) -> Option<BlockFormat> {
+        if let Self::Quantized(format) = self { Some(format) } else { None }
     }
 
     /// Whether elements are floating-point numbers, so that a gradient can flow.
@@ -81,7 +109,7 @@ impl DType {
     /// The type that arithmetic on elements of this type is done in and returns.
     pub fn compute(self) -> Self {
         match self {
-            Self::BF16 | Self::F16 => Self::F32,
+            Self::BF16 | Self::F16 | Self::Quantized(_) => Self::F32,
             Self::I32 | Self::U8 => Self::I64,
             other => other,
         }
@@ -98,6 +126,7 @@ impl DType {
             Self::I32 => "i32",
             Self::U8 => "u8",
             Self::Bool => "bool",
+            Self::Quantized(format) => format.name(),
         }
     }
 }

@@ -128,7 +128,7 @@ impl OpenGpu {
         if let Storage::Gpu(memory) = x.storage()
             && x.is_contiguous()
             && x.layout().offset == 0
-            && memory.block.bytes() == (x.len() * memory.dtype.size()) as u64
+            && Some(memory.block.bytes()) == memory.dtype.bytes(x.len()).map(|bytes| bytes as u64)
         {
             return Ok(memory.block.clone());
         }
@@ -158,8 +158,8 @@ pub(crate) fn gpu_type(op: &str, name: &str, dtype: DType) -> Result<GpuType> {
         DType::F16 => Ok(GpuType::F16),
         DType::I32 => Ok(GpuType::I32),
         DType::Bool => Ok(GpuType::Bool),
-        DType::F64 | DType::I64 | DType::U8 => {
-            let cast = if dtype == DType::F64 { "f32" } else { "i32" };
+        DType::F64 | DType::I64 | DType::U8 | DType::Quantized(_) => {
+            let cast = if dtype.is_float() { "f32" } else { "i32" };
             let words = format!("{op}: {name} holds f32, bf16, f16, i32 and bool, not {dtype}; cast to {cast}");
             Err(Error::dtype(words))
         }

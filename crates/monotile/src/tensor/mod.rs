@@ -9,6 +9,7 @@ mod shape;
 
 mod read;
 
+pub(crate) mod blocks;
 mod convert;
 
 mod device;

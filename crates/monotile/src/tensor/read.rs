@@ -171,6 +171,7 @@ impl Tensor {
             CpuStorage::I32(b) => read(self.view(b), f64::from),
             CpuStorage::U8(b) => read(self.view(b), f64::from),
             CpuStorage::Bool(b) => read(self.view(b), |x| f64::from(u8::from(x.get()))),
+            CpuStorage::Quantized(_) => crate::door::blocks::dequantized("to_f64_vec", self)?.f64_vec(),
         }
     }
 
@@ -230,6 +231,7 @@ impl Tensor {
             CpuStorage::I32(b) => copy(op, self, b),
             CpuStorage::U8(b) => copy(op, self, b),
             CpuStorage::Bool(b) => copy(op, self, b),
+            CpuStorage::Quantized(_) => Err(crate::door::blocks::refused(op, self.dtype())),
         }
     }
 

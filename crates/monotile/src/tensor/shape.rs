@@ -80,6 +80,7 @@ impl Tensor {
             CpuStorage::I32(b) => b.is_mapped(),
             CpuStorage::U8(b) => b.is_mapped(),
             CpuStorage::Bool(b) => b.is_mapped(),
+            CpuStorage::Quantized(b) => b.is_mapped(),
         }
     }
 }

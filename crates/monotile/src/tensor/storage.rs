@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use monotile_kernels::buffer::Buffer;
 use monotile_kernels::real::BoolByte;
 
+use super::blocks::BlockBuffer;
 use super::dtype::DType;
 
 /// A tensor's memory. Only `tensor` and `door` match on it; no other code reaches elements.
@@ -40,6 +41,7 @@ pub enum CpuStorage {
     I32(Buffer<i32>),
     U8(Buffer<u8>),
     Bool(Buffer<BoolByte>),
+    Quantized(BlockBuffer),
 }
 
 impl CpuStorage {
@@ -53,6 +55,7 @@ impl CpuStorage {
             Self::I32(_) => DType::I32,
             Self::U8(_) => DType::U8,
             Self::Bool(_) => DType::Bool,
+            Self::Quantized(blocks) => DType::Quantized(blocks.format()),
         }
     }
 }

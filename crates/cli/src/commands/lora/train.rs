@@ -145,7 +145,7 @@ impl LoraTrainArgs {
             self.layers.target_modules
         ));
         let weights = model.parameters(TrainableParameters::Everything);
-        let frozen = weights.iter().map(|(_, tensor)| (tensor.len() * tensor.dtype().size()) as u64).sum();
+        let frozen = weights.iter().map(|(_, tensor)| tensor.dtype().bytes(tensor.len()).unwrap_or(tensor.len()) as u64).sum();
         RunPlan { plan: &plan, options: &options, length: self.settings.data.length, frozen, device }.announce()
     }
 }

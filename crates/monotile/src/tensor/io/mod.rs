@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use half::{bf16, f16};
-use monotile_kernels::buffer::Mapping;
+use monotile_kernels::buffer::{Block, Mapping};
 use monotile_kernels::real::BoolByte;
 use monotile_kernels::shape::Shape;
 
@@ -30,6 +30,7 @@ pub use safetensors::{SafeTensors, TensorSpec, write_safetensors};
 pub use write::write_atomic;
 pub use writer::SafeTensorsWriter;
 
+use super::blocks::{BlockBuffer, block_bytes};
 use super::dtype::StorageElement;
 use super::uninit::UninitTensor;
 use super::{DType, Tensor};
@@ -119,6 +120,11 @@ fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileT
         FileType::Ours(DType::I32) => ours::<i32>(map, offset, shape),
         FileType::Ours(DType::U8) => ours::<u8>(map, offset, shape),
         FileType::Ours(DType::Bool) => ours::<BoolByte>(map, offset, shape),
+        FileType::Ours(DType::Quantized(format)) => {
+            let bytes = block_bytes("read", &shape, format)?;
+            let blocks = map.elements::<u8>(offset, bytes)?;
+            Ok(blocks.map(|blocks| Tensor::from_block_buffer(BlockBuffer::new(format, blocks), shape)))
+        }
         kind => {
             let end = shape.elements().checked_mul(kind.size()).and_then(|bytes| offset.checked_add(bytes));
             let bytes = end.and_then(|end| map.bytes().get(offset..end));
@@ -149,6 +155,10 @@ fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor
         FileType::Ours(DType::I32) => ours::<i32>(bytes, shape),
         FileType::Ours(DType::U8) => ours::<u8>(bytes, shape),
         FileType::Ours(DType::Bool) => ours::<BoolByte>(bytes, shape),
+        FileType::Ours(DType::Quantized(format)) => {
+            block_bytes("read", &shape, format)?;
+            Ok(Tensor::from_block_buffer(BlockBuffer::new(format, Block::copied(bytes)?.into()), shape))
+        }
         kind => widened(bytes, shape, kind),
     }
 }
@@ -193,7 +203,11 @@ pub fn read_elements(bytes: &[u8], shape: &[usize], dtype: DType) -> Result<Tens
 /// Refuses as many bytes unless they are those of a shape and a type.
 #[track_caller]
 pub(crate) fn check_bytes(op: &str, bytes: usize, shape: &[usize], dtype: DType) -> Result<()> {
-    match check::shape(op, shape)?.elements().checked_mul(dtype.size()) {
+    let whole = check::shape(op, shape)?;
+    if let DType::Quantized(format) = dtype {
+        block_bytes(op, &whole, format)?;
+    }
+    match dtype.bytes(whole.elements()) {
         Some(taken) if taken == bytes => Ok(()),
         Some(taken) => Err(Error::shape(format!("{op}: shape {shape:?} of {dtype} takes {taken} bytes, got {bytes}"))),
         None => Err(Error::shape(format!("{op}: shape {shape:?} of {dtype} takes more bytes than memory has"))),
@@ -237,6 +251,12 @@ pub(crate) fn with_bytes<T>(tensor: &Tensor, f: impl FnOnce(&[u8]) -> T) -> Resu
         CpuStorage::I32(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::U8(b) => &b[range],
         CpuStorage::Bool(b) => bytemuck::cast_slice(&b[range]),
+        CpuStorage::Quantized(b) => b.bytes_of(range).ok_or_else(|| {
+            Error::dtype(format!(
+                "write: a view of {} that begins or ends inside a block; cast it with to_dtype",
+                b.format().name()
+            ))
+        })?,
     }))
 }
 

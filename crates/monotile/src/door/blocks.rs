@@ -1,0 +1,288 @@
+//! What reads quantized numbers: casts, rows of a table, and products. Every other door refuses them.
+//!
+//! A product never expands a weight whole. It cuts the weight along its free dimension into strips, expands one strip into memory that stays in
+//! the cache, and multiplies it as if it had been stored so:
+//!
+//! ```text
+//!   x Wᵀ: strips of W's rows           g W: strips of W's columns, whole blocks wide
+//!   for each strip s                   for each strip s
+//!       F ← dequantize(W[s, :])            F ← dequantize(W[:, s])
+//!       y[:, s] ← x Fᵀ                     x̄[:, s] ← g F
+//! ```
+//!
+//! Every element of the result is one product over the whole depth. The cut depends on sizes alone: the bits are the same for any number of threads.
+
+use std::ops::Range;
+
+use monotile_kernels::blocks::BlockFormat;
+use monotile_kernels::buffer::Block;
+use monotile_kernels::gather::{self, OutOfRange};
+use monotile_kernels::params::params;
+use monotile_kernels::product::{Axes, Axis, Operand, Prepared, Stored};
+use monotile_kernels::shape::{self, Shape};
+use monotile_kernels::simd::Lanes;
+use monotile_kernels::threads;
+
+use super::contract;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::blocks::{BlockBuffer, block_bytes};
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::layout::Layout;
+use crate::tensor::storage::CpuStorage;
+use crate::tensor::uninit::UninitTensor;
+use crate::tensor::{DType, Dims, Tensor};
+
+/// What it takes to expand one element, in nanoseconds.
+const ELEMENT_NS: f64 = 0.4;
+
+/// Refuses quantized operands, of an operation that has no way to read them.
+///
+/// # Errors
+/// If there is one.
+#[inline]
+#[track_caller]
+pub fn refuse<T: std::borrow::Borrow<Tensor>>(op: &str, operands: &[T]) -> Result<()> {
+    match operands.iter().find(|x| (*x).borrow().dtype().block_format().is_some()) {
+        None => Ok(()),
+        Some(x) => Err(refused(op, x.borrow().dtype())),
+    }
+}
+
+/// The refusal of quantized elements.
+#[cold]
+#[track_caller]
+pub fn refused(op: &str, dtype: DType) -> Error {
+    Error::dtype(format!("{op}: does not read the blocks of {dtype}; products, `embedding` and casts do: cast it with to_dtype"))
+}
+
+/// The refusal of operands on two devices: blocks lie in the processor's memory.
+#[cold]
+#[track_caller]
+fn elsewhere(op: &str, other: &Tensor) -> Error {
+    let words = format!("{op}: quantized numbers lie on the cpu, the other operand on {}; cast and move one", other.device());
+    Error::new(ErrorKind::Unsupported, words)
+}
+
+fn memory(x: &Tensor) -> &BlockBuffer {
+    let CpuStorage::Quantized(blocks) = x.storage().cpu() else { unreachable!("the caller matched the dtype") };
+    blocks
+}
+
+/// The numbers of a quantized tensor as f32, in row-major order.
+#[track_caller]
+pub fn dequantized(op: &str, x: &Tensor) -> Result<Tensor> {
+    expanded(op, x)?.contiguous_detached(op)
+}
+
+/// The same view of the same numbers as f32: all that it reaches is expanded, once.
+#[track_caller]
+fn expanded(op: &str, x: &Tensor) -> Result<Tensor> {
+    let Layout { shape, strides, offset } = x.layout();
+    if x.is_empty() {
+        return UninitTensor::<f32>::like(op, x).map(UninitTensor::tensor);
+    }
+    let reach = shape::reach(shape.iter().copied().zip(strides.iter().copied()));
+    let (low, high) = reach.expect("a view stays inside its memory");
+    let (blocks, len) = (memory(x), memory(x).format().block_len());
+    let start = offset.wrapping_add_signed(low) / len * len;
+    let end = (offset.wrapping_add_signed(high) + 1).next_multiple_of(len);
+    let mut all = UninitTensor::<f32>::new(op, &[end - start])?;
+    let parts = threads::parts(all.len(), ELEMENT_NS);
+    threads::split_mut(&mut all, len, parts, |first, out| expand(blocks, start + first, out));
+    Ok(all.tensor().with_layout(Layout { shape: shape.clone(), strides: strides.clone(), offset: offset - start }))
+}
+
+/// Expands the whole blocks that begin at this element.
+fn expand(blocks: &BlockBuffer, first: usize, out: &mut [f32]) {
+    let bytes = blocks.bytes_of(first..first + out.len()).expect("whole blocks of a view that stays inside its memory");
+    blocks.format().dequantize(bytes, out);
+}
+
+/// f32 numbers in blocks along the last dimension.
+#[track_caller]
+pub fn quantized(op: &str, x: &Tensor, format: BlockFormat) -> Result<Tensor> {
+    let mut bytes = Block::<u8>::new(block_bytes(op, &x.layout().shape, format)?)?;
+    if !format.is_written() {
+        let words = format!("{op}: {} is read and not written; q8_0, q4_0, q4_1, q5_0 and q5_1 are written", format.name());
+        return Err(Error::new(ErrorKind::Unsupported, words));
+    }
+    let x = x.on_cpu()?.contiguous_detached(op)?;
+    let numbers = x.elements::<f32>();
+    let (len, size) = (format.block_len(), format.block_bytes());
+    let parts = threads::parts(numbers.len(), 20.0 * ELEMENT_NS);
+    threads::split_mut(&mut bytes, size, parts, |start, bytes| {
+        let first = start / size * len;
+        format.quantize(&numbers[first..first + bytes.len() / size * len], bytes);
+    });
+    Ok(Tensor::from_block_buffer(BlockBuffer::new(format, bytes.into()), x.layout().shape.clone()))
+}
+
+/// The rows of a quantized matrix that indices name, as f32.
+#[track_caller]
+pub fn rows(op: &str, table: &Tensor, format: BlockFormat, ids: &Tensor) -> Result<Tensor> {
+    if !ids.device().is_cpu() {
+        return Err(elsewhere(op, ids));
+    }
+    let (vocab, dim, offset, len) = (table.dim(0), table.dim(1), table.layout().offset, format.block_len());
+    if dim == 0 || !dim.is_multiple_of(len) || !offset.is_multiple_of(len) {
+        return super::gather::rows(op, &dequantized(op, table)?, ids);
+    }
+    let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
+    let ids = ids.elements::<i64>();
+    if let Err(OutOfRange(id)) = gather::check(ids, vocab) {
+        return Err(Error::value(format!("{op}: index {id} is outside the table of {vocab} rows")));
+    }
+    let (mut out, blocks) = (UninitTensor::<f32>::new(op, &shape)?, memory(table));
+    let parts = threads::parts(out.len(), ELEMENT_NS);
+    threads::split_mut(&mut out, dim, parts, |start, out| {
+        let named = out.chunks_exact_mut(dim).zip(&ids[start / dim..]);
+        named.for_each(|(row, &id)| expand(blocks, offset + id as usize * dim, row));
+    });
+    Ok(out.tensor())
+}
+
+/// [`contract::product`] with a quantized operand; of two, the first is expanded whole.
+#[track_caller]
+pub fn product(
+    op: &str,
+    product: &Prepared,
+    [a, b]: [&Tensor; 2],
+    dtype: DType,
+    shape: &Shape,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    if let Some(other) = [a, b].into_iter().chain(bias).find(|x| !x.device().is_cpu()) {
+        return Err(elsewhere(op, other));
+    }
+    let quantized = |x: &Tensor| x.dtype().block_format().is_some();
+    let first = (quantized(a) && quantized(b)).then(|| expanded(op, a)).transpose()?;
+    let x = [first.as_ref().unwrap_or(a), b];
+    let which = usize::from(quantized(x[1]));
+    let Some(strips) = Strips::new(product, x[which], which) else {
+        let whole = expanded(op, x[which])?;
+        let x = if which == 0 { [&whole, x[1]] } else { [x[0], &whole] };
+        return contract::product(op, product, x, dtype, shape, bias);
+    };
+    let other = x[1 - which];
+    let y = match dtype {
+        DType::F64 => strips.product::<f64>(op, contract::operand_f64(other), double, shape),
+        _ => strips.product::<f32>(op, contract::operand_f32(other), single, shape),
+    }?;
+    bias.map_or(Ok(y.clone()), |bias| y.add(bias.detach()))
+}
+
+fn single(x: &[f32]) -> Stored<'_, f32> {
+    Stored::Real(x)
+}
+
+fn double(x: &[f32]) -> Stored<'_, f64> {
+    Stored::F32(x)
+}
+
+/// How a product is cut along the free dimension of its quantized operand.
+struct Strips<'a> {
+    blocks: &'a BlockBuffer,
+    offset: usize,
+    axes: &'a Axes,
+    /// Whether the quantized operand is B of `axes`.
+    is_b: bool,
+    /// The quantized operand's free and contracted dimension: its size and step, of which one is 1.
+    free: (usize, usize),
+    depth: (usize, usize),
+}
+
+impl<'a> Strips<'a> {
+    /// `None` where the operand is no matrix of whole blocks in these groups.
+    fn new(product: &'a Prepared, x: &'a Tensor, which: usize) -> Option<Self> {
+        let (axes, swapped) = product.groups()?;
+        let is_b = (which == 1) != swapped;
+        let own = |axis: &Axis| (axis.size, if is_b { axis.b } else { axis.a });
+        let line = |group: &[Axis]| match group {
+            [] => Some((1, 0)),
+            [axis] => Some((axis.size, usize::try_from(own(axis).1).ok()?)),
+            _ => None,
+        };
+        if axes.batch.iter().any(|axis| own(axis).1 != 0) {
+            return None;
+        }
+        let (free, depth) = (line(if is_b { &axes.columns } else { &axes.rows })?, line(&axes.contracted)?);
+        let (blocks, offset) = (memory(x), x.layout().offset);
+        let len = blocks.format().block_len();
+        // Of a row or a column alone, its length is the only step.
+        let rows = |(_, step): (usize, usize), (size, unit): (usize, usize)| {
+            unit == 1 && size.is_multiple_of(len) && step.is_multiple_of(len)
+        };
+        let whole = offset.is_multiple_of(len) && (rows(free, depth) || rows(depth, free));
+        (whole && depth.0 > 0).then_some(Self { blocks, offset, axes, is_b, free, depth })
+    }
+
+    /// Whether the contracted dimension is the one whose neighbours lie in one block.
+    fn is_dot(&self) -> bool {
+        self.depth.1 == 1 && self.depth.0.is_multiple_of(self.blocks.format().block_len())
+    }
+
+    /// The product of one operand and strips of the other, which `stored` shows to the kernel.
+    #[track_caller]
+    fn product<T: StorageElement + Lanes>(
+        &self,
+        op: &str,
+        other: Operand<'_, T>,
+        stored: fn(&[f32]) -> Stored<'_, T>,
+        shape: &Shape,
+    ) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::with_shape(op, shape.clone())?;
+        let unit = if self.is_dot() { 1 } else { self.blocks.format().block_len() };
+        let wide = (params().product.block_bytes / size_of::<f32>() / self.depth.0 / unit).max(1) * unit;
+        let mut strip = UninitTensor::<f32>::new(op, &[wide.min(self.free.0), self.depth.0])?;
+        let mut ready: Option<(usize, Prepared)> = None;
+        for start in (0..self.free.0).step_by(wide) {
+            let width = wide.min(self.free.0 - start);
+            let strip = &mut strip[..width * self.depth.0];
+            self.expand(start..start + width, strip);
+            let product = match ready.take() {
+                Some(same) if same.0 == width => same.1,
+                _ => Prepared::new(&self.axes_of(width)).expect("a part of a product that was prepared"),
+            };
+            let strip = Operand { data: stored(strip), offset: 0 };
+            let [a, b] = if self.is_b { [other, strip] } else { [strip, other] };
+            let at = start * self.step_in_c();
+            product.product(T::from_f64(1.0), a, b, &mut out[at..]).map_err(|e| Error::from(e).with_context(op))?;
+            ready = Some((width, product));
+        }
+        Ok(out.tensor())
+    }
+
+    /// Expands a strip: rows of the depth, or as many columns beside each other.
+    fn expand(&self, range: Range<usize>, strip: &mut [f32]) {
+        let parts = threads::parts(strip.len(), ELEMENT_NS);
+        let row = if self.is_dot() { self.depth.0 } else { range.len() };
+        threads::split_mut(strip, row, parts, |first, strip| {
+            for (i, row) in strip.chunks_exact_mut(row).enumerate() {
+                let line = first / row.len() + i;
+                let at = if self.is_dot() { (range.start + line) * self.free.1 } else { line * self.depth.1 + range.start };
+                expand(self.blocks, self.offset + at, row);
+            }
+        });
+    }
+
+    /// The groups of a product with a strip of this width.
+    fn axes_of(&self, width: usize) -> Axes {
+        let (mut axes, dot) = (self.axes.clone(), self.is_dot());
+        let own = |axis: &mut Axis, step: usize| *(if self.is_b { &mut axis.b } else { &mut axis.a }) = step as isize;
+        let free = if self.is_b { &mut axes.columns } else { &mut axes.rows };
+        for axis in free {
+            axis.size = width;
+            own(axis, if dot { self.depth.0 } else { 1 });
+        }
+        axes.contracted.iter_mut().for_each(|axis| own(axis, if dot { 1 } else { width }));
+        axes
+    }
+
+    fn step_in_c(&self) -> usize {
+        let free = if self.is_b { &self.axes.columns } else { &self.axes.rows };
+        free.first().map_or(0, |axis| axis.c.unsigned_abs())
+    }
+}
+
+#[cfg(test)]
+mod tests;
