@@ -8,6 +8,7 @@ pub mod capture;
 pub mod checkpoint;
 pub mod command;
 pub mod equation;
+pub mod gguf;
 pub mod images;
 pub mod samples;
 pub mod scene;

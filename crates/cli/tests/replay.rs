@@ -59,6 +59,11 @@ fn equation() {
 }
 
 #[test]
+fn gguf() {
+    replay("gguf", 3, bodies::gguf::run);
+}
+
+#[test]
 fn images() {
     replay("images", 1, bodies::images::run);
 }

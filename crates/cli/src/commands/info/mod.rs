@@ -1,5 +1,6 @@
-//! `monotile info`: what a checkpoint holds and what it costs to run and to adapt, what a 3D model holds, or what the machine has.
+//! `monotile info`: what a checkpoint holds and what it costs to run and to adapt, what a GGUF file or a 3D model holds, or what the machine has.
 
+mod gguf;
 mod machine;
 mod scene;
 
@@ -14,18 +15,19 @@ use serde_json::json;
 use crate::command_error::CommandError;
 use crate::report::{self, Table, bytes, count, short};
 
-/// Tells what a 3D model holds; a checkpoint's parameters, products, FLOPs and cache a token, and what LoRA would train; or what
+/// Tells what a 3D model or a GGUF file holds; a checkpoint's parameters, products, FLOPs and cache a token, and what LoRA would train; or what
 /// the machine has and kernels are tuned by.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   monotile info Fox.glb                         nodes, meshes, materials, clips, and what is unusual
+  monotile info SmolLM2.Q4_1.gguf               keys, types and tensors
   monotile info --model shakespeare             a table
   monotile info --model shakespeare --rank 16   what LoRA of rank 16 would train
   monotile info --model shakespeare --json | jq .parameters
   monotile info --machine                       instruction set, threads, memory, tuning")]
 pub struct InfoArgs {
-    /// A 3D model (.gltf, .glb), or the folder of a checkpoint
+    /// A 3D model (.gltf, .glb), a GGUF file, or the folder of a checkpoint
     #[arg(value_name = "MODEL", required_unless_present_any = ["model", "machine"], conflicts_with = "model")]
     path: Option<PathBuf>,
     /// Folder of the checkpoint, with config.json
@@ -66,6 +68,7 @@ impl InfoArgs {
             return machine::print(self.json, out);
         }
         match (&self.path, &self.model) {
+            (Some(path), _) | (_, Some(path)) if gguf::is_gguf(path) && !path.is_dir() => gguf::print(path, self.json, out),
             (Some(path), _) if !path.is_dir() => scene::print(path, self.scene.clone(), self.json, out),
             _ if self.scene.is_some() => Err(CommandError::Usage("info: --scene is for a 3D model, a .gltf or .glb file".into())),
             (Some(folder), _) | (None, Some(folder)) => {

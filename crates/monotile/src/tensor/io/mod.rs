@@ -1,4 +1,4 @@
-//! Tensors in files: `.safetensors`, `.npy` and `.npz`, memory-mapped where they are read and replaced whole where
+//! Tensors in files: `.safetensors`, `.gguf` (read), `.npy` and `.npz`, memory-mapped where they are read and replaced whole where
 //! they are written.
 //!
 //! A file's lengths, offsets and shapes are checked against its size before anything is read. Elements that lie aligned in
@@ -7,6 +7,7 @@
 //! `monotile_kernels::process::exit_on_bus_error`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
 //! afterwards. Replacing a file by renaming another over it, as [`write_atomic`] does, harms nothing.
 
+mod gguf;
 mod hidden;
 mod npy;
 mod npz;
@@ -23,6 +24,7 @@ use monotile_kernels::buffer::{Block, Mapping};
 use monotile_kernels::real::BoolByte;
 use monotile_kernels::shape::Shape;
 
+pub use gguf::{GgufArray, GgufFile, GgufValue};
 pub use hidden::hidden_sibling;
 pub use npz::{Npz, write_npz};
 pub use regular::{check_own, is_still_at, open_own, open_regular, read_regular, read_stdin};
