@@ -6,6 +6,7 @@ use std::path::Path;
 
 use monotile::io::{GgufFile, GgufValue};
 use monotile::text::printable;
+use monotile_adapters::natural_order;
 use serde_json::{Map, Value, json};
 
 use crate::command_error::CommandError;
@@ -14,6 +15,9 @@ use crate::report::{self, Table, bytes, count, number, short};
 /// Rows of the table of tensors, and values of an array.
 const SHOWN: usize = 40;
 const ITEMS: usize = 6;
+/// Characters of a key's column, and of a value.
+const WIDEST: usize = 48;
+const CUT: usize = 96;
 
 /// Whether a file is a GGUF one, by its name.
 pub fn is_gguf(path: &Path) -> bool {
@@ -47,9 +51,11 @@ pub fn print(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<(), Comm
     let tensors = count(file.names().count() as u64);
     writeln!(out, "  GGUF version {}, {tensors} tensors of {} numbers, {}\n", file.version(), short(numbers as f64), bytes(all))?;
 
-    let mut table = Table::new(&["key", "value"]);
-    file.entries().for_each(|(key, value)| table.row(vec![printable(key).to_string(), words(value)]));
-    writeln!(out, "{}", table.render(colour))?;
+    let widest = file.entries().map(|(key, _)| key.chars().count()).max().unwrap_or(0).min(WIDEST);
+    for (key, value) in file.entries() {
+        writeln!(out, "  {:<widest$}  {}", printable(key).to_string(), cut(words(value)))?;
+    }
+    writeln!(out)?;
 
     let mut table = Table::new(&["type", "tensors", "numbers", "bytes", "bits a number"]);
     for (kind, share) in &shares {
@@ -59,7 +65,7 @@ pub fn print(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<(), Comm
     writeln!(out, "{}", table.render(colour))?;
 
     let mut table = Table::new(&["tensor", "type", "shape", "bytes"]);
-    for name in file.names().take(SHOWN) {
+    for name in names(&file).into_iter().take(SHOWN) {
         let shape = file.shape(name).unwrap_or_default().iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
         table.row(vec![printable(name).to_string(), kind(&file, name).into(), shape, bytes(size(&file, name))]);
     }
@@ -68,6 +74,13 @@ pub fn print(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<(), Comm
         0 => Ok(()),
         more => Ok(writeln!(out, "  and {more} more; --json lists all")?),
     }
+}
+
+/// Names in the order that a person expects: block 2 before block 10.
+fn names(file: &GgufFile) -> Vec<&str> {
+    let mut names: Vec<&str> = file.names().collect();
+    names.sort_by(|a, b| natural_order(a, b));
+    names
 }
 
 fn kind(file: &GgufFile, name: &str) -> &'static str {
@@ -80,6 +93,14 @@ fn size(file: &GgufFile, name: &str) -> u64 {
 
 fn elements(file: &GgufFile, name: &str) -> u64 {
     file.shape(name).map_or(0, |shape| monotile_kernels::shape::count(shape) as u64)
+}
+
+/// The beginning of a long text.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(CUT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
 }
 
 /// A value in one line.
