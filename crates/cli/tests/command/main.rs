@@ -4,6 +4,7 @@ mod einsum;
 mod factor;
 mod faults;
 mod frame;
+mod gguf;
 mod language;
 mod lora;
 mod lora_merge;
