@@ -1,7 +1,7 @@
 //! Quantized numbers: blocks of a few bits a number with common scales, as GGUF files hold weights.
 //!
-//! Every format lies along a row: [`BlockFormat::block_len`] numbers take [`BlockFormat::block_bytes`] bytes. [`small`] has the formats with 32
-//! numbers a block, [`large`] those with 256, whose scales are quantized themselves. Layouts are those of ggml, told byte by byte in their files;
+//! Every format lies along a row: [`BlockFormat::block_len`] numbers take [`BlockFormat::block_bytes`] bytes. `small` has the formats with 32
+//! numbers a block, `large` those with 256, whose scales are quantized themselves. Layouts are those of ggml, told byte by byte in their files;
 //! the order of multiplications is that of the `gguf` package, so that results are equal to the last bit.
 
 mod large;

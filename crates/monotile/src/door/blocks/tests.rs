@@ -13,7 +13,7 @@ fn weight(seed: u64, shape: &[usize], format: BlockFormat) -> Tensor {
         _ => &[0],
     };
     let (dtype, mut rng) = (DType::Quantized(format), Rng::new(seed));
-    let count = dtype.bytes(shape.iter().product()).unwrap();
+    let count = dtype.bytes(shape::count(shape)).unwrap();
     let mut bytes = rng.randint([count], 0, 256).unwrap().to_dtype(DType::U8).unwrap().to_vec::<u8>().unwrap();
     for (i, block) in bytes.chunks_exact_mut(format.block_bytes()).enumerate() {
         let scale = |k: usize| half::f16::from_f32(1e-3 * (1.0 + (i + k) as f32 % 3.0)).to_le_bytes();
