@@ -2,6 +2,7 @@
 
 use monotile_kernels::shape::Shape;
 
+use crate::door;
 use crate::error::{Error, Placed, Result};
 use crate::tensor::{DType, Dims, Tensor};
 
@@ -87,6 +88,13 @@ pub(crate) fn square(op: &str, t: &Tensor) -> Result<usize> {
 /// other is a single number without.
 #[track_caller]
 pub(crate) fn common_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
+    door::blocks::refuse(op, &[a, b])?;
+    product_float(op, a, b)
+}
+
+/// [`common_float`] of a product, which reads quantized operands too.
+#[track_caller]
+pub(crate) fn product_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
     match (a.dtype().compute(), b.dtype().compute()) {
         (x, y) if x == y && x.is_float() => Ok(x),
         (DType::F32 | DType::F64, y @ (DType::F32 | DType::F64)) if a.rank() == 0 && b.rank() > 0 => Ok(y),

@@ -84,7 +84,7 @@ impl Limit {
 pub static JSON: Limit = Limit::new("json", 64 << 20, "bytes", "one file of JSON, such as tokenizer.json");
 /// Bytes of a header; a tensor takes some hundred of them, and the largest published lists of shards have about ten million.
 pub static HEADER: Limit =
-    Limit::new("header", 32 << 20, "bytes", "the header of a .safetensors file, or the list of a checkpoint's shards");
+    Limit::new("header", 32 << 20, "bytes", "the header of a .safetensors or .gguf file, or the list of a checkpoint's shards");
 /// Bytes of one file of settings; the longest published ones have about a million.
 pub static CONFIG: Limit = Limit::new("config", 8 << 20, "bytes", "one file of settings, such as config.json");
 /// Bytes of memory for the regular expressions of one file; published ones take less than four million.

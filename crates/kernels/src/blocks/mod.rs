@@ -142,10 +142,10 @@ impl BlockFormat {
     /// Unless the numbers fill whole blocks, `out` has as many bytes as they take, and the format [is written](Self::is_written).
     pub fn quantize(self, numbers: &[f32], out: &mut [u8]) {
         match self {
-            Self::Q4_0 => shrink(numbers, out, small::to_q4_0),
-            Self::Q4_1 => shrink(numbers, out, small::to_q4_1),
-            Self::Q5_0 => shrink(numbers, out, small::to_q5_0),
-            Self::Q5_1 => shrink(numbers, out, small::to_q5_1),
+            Self::Q4_0 => shrink(numbers, out, small::to_signed::<16, 18>),
+            Self::Q4_1 => shrink(numbers, out, small::to_affine::<16, 20>),
+            Self::Q5_0 => shrink(numbers, out, small::to_signed::<32, 22>),
+            Self::Q5_1 => shrink(numbers, out, small::to_affine::<32, 24>),
             Self::Q8_0 => shrink(numbers, out, small::to_q8_0),
             other => panic!("{} is read and not written", other.name()),
         }

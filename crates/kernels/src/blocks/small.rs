@@ -75,31 +75,15 @@ fn inverse(d: f32) -> f32 {
     if d == 0.0 { 0.0 } else { 1.0 / d }
 }
 
-/// A signed quantization of as many `levels`: d reaches the largest number at the lowest level.
-fn signed(x: &[f32; LEN], levels: u8) -> (f32, [u8; LEN]) {
-    let zero = f32::from(levels / 2);
-    let d = largest(x) / -zero;
-    let scale = inverse(d);
-    (d, x.map(|x| ((x * scale + (zero + 0.5)) as u8).min(levels - 1)))
-}
-
-/// A quantization from the least to the largest number: its step, its minimum.
-fn affine(x: &[f32; LEN], levels: u8) -> (f32, f32, [u8; LEN]) {
-    let (low, high) = x.iter().fold((x[0], x[0]), |(low, high), &x| (low.min(x), high.max(x)));
-    let d = (high - low) / f32::from(levels - 1);
-    let scale = inverse(d);
-    (d, low, x.map(|x| (((x - low) * scale + 0.5) as u8).min(levels - 1)))
-}
-
-/// A block of these parts, one after another.
-fn joined<const BYTES: usize>(halves: &[f32], fifth: bool, q: &[u8; LEN]) -> [u8; BYTES] {
+/// A block of these parts, one after another; with more than 16 levels there are fifth bits.
+fn joined<const BYTES: usize>(halves: &[f32], levels: u8, q: &[u8; LEN]) -> [u8; BYTES] {
     let mut block = [0; BYTES];
     let mut at = 0;
     for &x in halves {
         block[at..at + 2].copy_from_slice(&f16::from_f32(x).to_le_bytes());
         at += 2;
     }
-    if fifth {
+    if levels > 16 {
         let bits = q.iter().enumerate().fold(0_u32, |bits, (i, q)| bits | u32::from(q >> 4) << i);
         block[at..at + 4].copy_from_slice(&bits.to_le_bytes());
         at += 4;
@@ -108,24 +92,20 @@ fn joined<const BYTES: usize>(halves: &[f32], fifth: bool, q: &[u8; LEN]) -> [u8
     block
 }
 
-pub(super) fn to_q4_0(x: &[f32; LEN]) -> [u8; 18] {
-    let (d, q) = signed(x, 16);
-    joined(&[d], false, &q)
+/// A block of q4_0 (16 levels) or q5_0 (32): d reaches the largest number at the lowest level.
+pub(super) fn to_signed<const LEVELS: u8, const BYTES: usize>(x: &[f32; LEN]) -> [u8; BYTES] {
+    let zero = f32::from(LEVELS / 2);
+    let d = largest(x) / -zero;
+    let scale = inverse(d);
+    joined(&[d], LEVELS, &x.map(|x| ((x * scale + (zero + 0.5)) as u8).min(LEVELS - 1)))
 }
 
-pub(super) fn to_q4_1(x: &[f32; LEN]) -> [u8; 20] {
-    let (d, m, q) = affine(x, 16);
-    joined(&[d, m], false, &q)
-}
-
-pub(super) fn to_q5_0(x: &[f32; LEN]) -> [u8; 22] {
-    let (d, q) = signed(x, 32);
-    joined(&[d], true, &q)
-}
-
-pub(super) fn to_q5_1(x: &[f32; LEN]) -> [u8; 24] {
-    let (d, m, q) = affine(x, 32);
-    joined(&[d, m], true, &q)
+/// A block of q4_1 (16 levels) or q5_1 (32), from the least number to the largest.
+pub(super) fn to_affine<const LEVELS: u8, const BYTES: usize>(x: &[f32; LEN]) -> [u8; BYTES] {
+    let (low, high) = x.iter().fold((x[0], x[0]), |(low, high), &x| (low.min(x), high.max(x)));
+    let d = (high - low) / f32::from(LEVELS - 1);
+    let scale = inverse(d);
+    joined(&[d, low], LEVELS, &x.map(|x| (((x - low) * scale + 0.5) as u8).min(LEVELS - 1)))
 }
 
 pub(super) fn to_q8_0(x: &[f32; LEN]) -> [u8; 34] {

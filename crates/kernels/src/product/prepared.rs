@@ -65,6 +65,17 @@ impl Prepared {
         self.run_on(isa(), Scaled { alpha, accumulate: false }, a, b, c)
     }
 
+    /// Adds the product of these operands to C, as [`add_product`](super::add_product) does.
+    ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
+    /// # Panics
+    /// If an index of an operand leaves its data.
+    pub fn add_product<T: Lanes>(&self, alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T]) -> Result<(), OutOfMemory> {
+        self.run_on(isa(), Scaled { alpha, accumulate: true }, a, b, c)
+    }
+
     /// Computes the product of these operands, then maps what it wrote, as [`product_with_epilogue`](super::product_with_epilogue) does.
     ///
     /// # Errors

@@ -1,18 +1,17 @@
 //! What reads quantized numbers: casts, rows of a table, and products. Every other door refuses them.
 //!
-//! A product never expands a weight whole. It cuts the weight along its free dimension into strips, expands one strip into memory that stays in
-//! the cache, and multiplies it as if it had been stored so:
+//! A product with a matrix W expands no more than a strip of its rows at a time, into memory that stays in the cache, and multiplies it as if it
+//! had been stored so:
 //!
 //! ```text
-//!   x Wᵀ: strips of W's rows           g W: strips of W's columns, whole blocks wide
-//!   for each strip s                   for each strip s
-//!       F ← dequantize(W[s, :])            F ← dequantize(W[:, s])
-//!       y[:, s] ← x Fᵀ                     x̄[:, s] ← g F
+//!   x Wᵀ                               g W
+//!   for each strip s of rows           for each strip s of rows
+//!       F ← dequantize(W[s, :])            F ← dequantize(W[s, :])
+//!       y[:, s] ← x Fᵀ                     x̄ ← x̄ + g[:, s] F
 //! ```
 //!
-//! Every element of the result is one product over the whole depth. The cut depends on sizes alone: the bits are the same for any number of threads.
-
-use std::ops::Range;
+//! The cut depends on sizes alone: the bits are the same for any number of threads. An operand that is no matrix of whole blocks (a batch of
+//! weights, a slice inside of a block, a product without a sum) is expanded whole.
 
 use monotile_kernels::blocks::BlockFormat;
 use monotile_kernels::buffer::Block;
@@ -35,6 +34,9 @@ use crate::tensor::{DType, Dims, Tensor};
 /// What it takes to expand one element, in nanoseconds.
 const ELEMENT_NS: f64 = 0.4;
 
+/// The largest number that is quantized: that of f16.
+const LARGEST: f32 = 65_504.0;
+
 /// Refuses quantized operands, of an operation that has no way to read them.
 ///
 /// # Errors
@@ -53,6 +55,13 @@ pub fn refuse<T: std::borrow::Borrow<Tensor>>(op: &str, operands: &[T]) -> Resul
 #[track_caller]
 pub fn refused(op: &str, dtype: DType) -> Error {
     Error::dtype(format!("{op}: does not read the blocks of {dtype}; products, `embedding` and casts do: cast it with to_dtype"))
+}
+
+/// The refusal of a copy in another order.
+#[cold]
+#[track_caller]
+pub fn out_of_order(op: &str, dtype: DType) -> Error {
+    Error::dtype(format!("{op}: a view of {dtype} that is not in row-major order is not copied; cast it with to_dtype"))
 }
 
 /// The refusal of operands on two devices: blocks lie in the processor's memory.
@@ -108,6 +117,11 @@ pub fn quantized(op: &str, x: &Tensor, format: BlockFormat) -> Result<Tensor> {
     }
     let x = x.on_cpu()?.contiguous_detached(op)?;
     let numbers = x.elements::<f32>();
+    // A scale is an f16: what it does not reach would be lost in silence.
+    if let Some(i) = numbers.iter().position(|x| !(x.abs() <= LARGEST)) {
+        let (name, x) = (format.name(), numbers[i]);
+        return Err(Error::value(format!("{op}: {name} is made of numbers up to {LARGEST} in size, and element {i} is {x}")));
+    }
     let (len, size) = (format.block_len(), format.block_bytes());
     let parts = threads::parts(numbers.len(), 20.0 * ELEMENT_NS);
     threads::split_mut(&mut bytes, size, parts, |start, bytes| {
@@ -168,7 +182,10 @@ pub fn product(
         DType::F64 => strips.product::<f64>(op, contract::operand_f64(other), double, shape),
         _ => strips.product::<f32>(op, contract::operand_f32(other), single, shape),
     }?;
-    bias.map_or(Ok(y.clone()), |bias| y.add(bias.detach()))
+    match bias {
+        Some(bias) => y.add(bias.detach()),
+        None => Ok(y),
+    }
 }
 
 fn single(x: &[f32]) -> Stored<'_, f32> {
@@ -179,16 +196,19 @@ fn double(x: &[f32]) -> Stored<'_, f64> {
     Stored::F32(x)
 }
 
-/// How a product is cut along the free dimension of its quantized operand.
+/// A product that is cut along the rows of its quantized operand.
 struct Strips<'a> {
     blocks: &'a BlockBuffer,
-    offset: usize,
     axes: &'a Axes,
     /// Whether the quantized operand is B of `axes`.
     is_b: bool,
-    /// The quantized operand's free and contracted dimension: its size and step, of which one is 1.
-    free: (usize, usize),
-    depth: (usize, usize),
+    /// Whether its rows are summed over, as in g W; else they lead to different elements of the result, as in x Wᵀ.
+    summed: bool,
+    /// Where its first row begins, how many rows there are, how far one is from the next, and how long.
+    offset: usize,
+    rows: usize,
+    step: usize,
+    length: usize,
 }
 
 impl<'a> Strips<'a> {
@@ -196,32 +216,28 @@ impl<'a> Strips<'a> {
     fn new(product: &'a Prepared, x: &'a Tensor, which: usize) -> Option<Self> {
         let (axes, swapped) = product.groups()?;
         let is_b = (which == 1) != swapped;
-        let own = |axis: &Axis| (axis.size, if is_b { axis.b } else { axis.a });
+        let own = |axis: &Axis| if is_b { axis.b } else { axis.a };
         let line = |group: &[Axis]| match group {
             [] => Some((1, 0)),
-            [axis] => Some((axis.size, usize::try_from(own(axis).1).ok()?)),
+            [axis] => Some((axis.size, usize::try_from(own(axis)).ok()?)),
             _ => None,
         };
-        if axes.batch.iter().any(|axis| own(axis).1 != 0) {
+        if axes.batch.iter().any(|axis| own(axis) != 0) {
             return None;
         }
         let (free, depth) = (line(if is_b { &axes.columns } else { &axes.rows })?, line(&axes.contracted)?);
         let (blocks, offset) = (memory(x), x.layout().offset);
         let len = blocks.format().block_len();
-        // Of a row or a column alone, its length is the only step.
-        let rows = |(_, step): (usize, usize), (size, unit): (usize, usize)| {
-            unit == 1 && size.is_multiple_of(len) && step.is_multiple_of(len)
+        let whole = |(_, step): (usize, usize), (size, unit): (usize, usize)| {
+            unit == 1 && size > 0 && size.is_multiple_of(len) && step.is_multiple_of(len)
         };
-        let whole = offset.is_multiple_of(len) && (rows(free, depth) || rows(depth, free));
-        (whole && depth.0 > 0).then_some(Self { blocks, offset, axes, is_b, free, depth })
+        let summed = !whole(free, depth);
+        let ((rows, step), (length, _)) = if summed { (depth, free) } else { (free, depth) };
+        let matrix = offset.is_multiple_of(len) && (!summed || whole(depth, free)) && rows > 0;
+        matrix.then_some(Self { blocks, axes, is_b, summed, offset, rows, step, length })
     }
 
-    /// Whether the contracted dimension is the one whose neighbours lie in one block.
-    fn is_dot(&self) -> bool {
-        self.depth.1 == 1 && self.depth.0.is_multiple_of(self.blocks.format().block_len())
-    }
-
-    /// The product of one operand and strips of the other, which `stored` shows to the kernel.
+    /// The product of the other operand and all strips, which `stored` shows to the kernel.
     #[track_caller]
     fn product<T: StorageElement + Lanes>(
         &self,
@@ -231,56 +247,59 @@ impl<'a> Strips<'a> {
         shape: &Shape,
     ) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::with_shape(op, shape.clone())?;
-        let unit = if self.is_dot() { 1 } else { self.blocks.format().block_len() };
-        let wide = (params().product.block_bytes / size_of::<f32>() / self.depth.0 / unit).max(1) * unit;
-        let mut strip = UninitTensor::<f32>::new(op, &[wide.min(self.free.0), self.depth.0])?;
-        let mut ready: Option<(usize, Prepared)> = None;
-        for start in (0..self.free.0).step_by(wide) {
-            let width = wide.min(self.free.0 - start);
-            let strip = &mut strip[..width * self.depth.0];
-            self.expand(start..start + width, strip);
-            let product = match ready.take() {
-                Some(same) if same.0 == width => same.1,
-                _ => Prepared::new(&self.axes_of(width)).expect("a part of a product that was prepared"),
-            };
+        let high = (params().product.block_bytes / size_of::<f32>() / self.length).clamp(1, self.rows);
+        let mut strip = UninitTensor::<f32>::new(op, &[high, self.length])?;
+        let mut ready = self.prepared(high);
+        for start in (0..self.rows).step_by(high) {
+            let rows = high.min(self.rows - start);
+            if rows < high {
+                ready = self.prepared(rows);
+            }
+            let strip = &mut strip[..rows * self.length];
+            self.expand(start, strip);
+            let mut other = other;
+            let (in_other, in_c) = self.steps();
+            if self.summed {
+                other.offset = other.offset.wrapping_add_signed(start as isize * in_other);
+            }
             let strip = Operand { data: stored(strip), offset: 0 };
             let [a, b] = if self.is_b { [other, strip] } else { [strip, other] };
-            let at = start * self.step_in_c();
-            product.product(T::from_f64(1.0), a, b, &mut out[at..]).map_err(|e| Error::from(e).with_context(op))?;
-            ready = Some((width, product));
+            let (one, c) = (T::from_f64(1.0), &mut out[if self.summed { 0 } else { start * in_c }..]);
+            let done = if self.summed && start > 0 { ready.add_product(one, a, b, c) } else { ready.product(one, a, b, c) };
+            done.map_err(|e| Error::from(e).with_context(op))?;
         }
         Ok(out.tensor())
     }
 
-    /// Expands a strip: rows of the depth, or as many columns beside each other.
-    fn expand(&self, range: Range<usize>, strip: &mut [f32]) {
+    /// Expands rows from this one on.
+    fn expand(&self, start: usize, strip: &mut [f32]) {
         let parts = threads::parts(strip.len(), ELEMENT_NS);
-        let row = if self.is_dot() { self.depth.0 } else { range.len() };
-        threads::split_mut(strip, row, parts, |first, strip| {
-            for (i, row) in strip.chunks_exact_mut(row).enumerate() {
-                let line = first / row.len() + i;
-                let at = if self.is_dot() { (range.start + line) * self.free.1 } else { line * self.depth.1 + range.start };
-                expand(self.blocks, self.offset + at, row);
+        threads::split_mut(strip, self.length, parts, |first, strip| {
+            for (i, row) in strip.chunks_exact_mut(self.length).enumerate() {
+                expand(self.blocks, self.offset + (start + first / self.length + i) * self.step, row);
             }
         });
     }
 
-    /// The groups of a product with a strip of this width.
-    fn axes_of(&self, width: usize) -> Axes {
-        let (mut axes, dot) = (self.axes.clone(), self.is_dot());
+    /// The product with a strip of so many rows.
+    fn prepared(&self, rows: usize) -> Prepared {
+        let mut axes = self.axes.clone();
         let own = |axis: &mut Axis, step: usize| *(if self.is_b { &mut axis.b } else { &mut axis.a }) = step as isize;
         let free = if self.is_b { &mut axes.columns } else { &mut axes.rows };
-        for axis in free {
-            axis.size = width;
-            own(axis, if dot { self.depth.0 } else { 1 });
-        }
-        axes.contracted.iter_mut().for_each(|axis| own(axis, if dot { 1 } else { width }));
-        axes
+        let (across, along) = if self.summed { (&mut axes.contracted, free) } else { (free, &mut axes.contracted) };
+        across.iter_mut().for_each(|axis| {
+            axis.size = rows;
+            own(axis, self.length);
+        });
+        along.iter_mut().for_each(|axis| own(axis, 1));
+        Prepared::new(&axes).expect("a part of a product that was prepared")
     }
 
-    fn step_in_c(&self) -> usize {
+    /// How far a row of the operand leads in the other one, where rows are summed over, and in the result, where they are not.
+    fn steps(&self) -> (isize, usize) {
         let free = if self.is_b { &self.axes.columns } else { &self.axes.rows };
-        free.first().map_or(0, |axis| axis.c.unsigned_abs())
+        let in_other = self.axes.contracted.first().map_or(0, |axis| if self.is_b { axis.a } else { axis.b });
+        (in_other, free.first().map_or(0, |axis| axis.c.unsigned_abs()))
     }
 }
 

@@ -149,7 +149,7 @@ impl PairContraction {
     /// If one of them holds no floating-point numbers.
     #[track_caller]
     pub fn dtype(&self, a: &Tensor, b: &Tensor) -> Result<DType> {
-        check::common_float("einsum", a, b)
+        check::product_float("einsum", a, b)
     }
 
     /// Whether this is a batch of dot products whose neighbours in memory belong to different ones, and worth two passes.
@@ -287,7 +287,7 @@ pub(crate) fn contract_and_add(
 /// The product of these operands, which has this shape, plus a bias along its last dimension.
 #[track_caller]
 fn multiplied(product: &Prepared, (a, b): (&Tensor, &Tensor), shape: &Shape, bias: Option<&Tensor>) -> Result<Tensor> {
-    contract::product("einsum", product, [a, b], check::common_float("einsum", a, b)?, shape, bias)
+    contract::product("einsum", product, [a, b], check::product_float("einsum", a, b)?, shape, bias)
 }
 
 /// The rule of a pair: the gradient of each operand is a pair again.

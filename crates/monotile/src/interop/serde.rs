@@ -10,6 +10,7 @@ use std::fmt;
 use base64::Engine;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
+use monotile_kernels::blocks::BlockFormat;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 
@@ -42,7 +43,8 @@ impl<'de> Deserialize<'de> for DType {
                     let names = DType::ALL.map(DType::name).join(", ");
                     E::custom(format!("dtype: {} is no element type; there are {names}", printable(name)))
                 };
-                DType::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or_else(unknown)
+                let blocks = BlockFormat::ALL.into_iter().map(DType::Quantized);
+                DType::ALL.into_iter().chain(blocks).find(|dtype| dtype.name() == name).ok_or_else(unknown)
             }
         }
         deserializer.deserialize_str(Name)
@@ -255,6 +257,7 @@ mod tests {
     fn tensors() -> Vec<Tensor> {
         let x = Tensor::from([[0.1, f64::NAN, -0.0], [f64::INFINITY, f64::NEG_INFINITY, 200.0]]);
         let mut all: Vec<Tensor> = DType::ALL.iter().map(|&dtype| x.to_dtype(dtype).unwrap()).collect();
+        all.push(Tensor::linspace(-1.0, 1.0, 64, DType::Quantized(BlockFormat::Q5_1)).unwrap());
         all.extend([x.mt(), Tensor::scalar(i64::MIN), Tensor::zeros(&[3, 0], DType::I32).unwrap(), x.requires_grad()]);
         all
     }

@@ -98,7 +98,7 @@ pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// ```
 #[track_caller]
 pub fn tensordot(a: &Tensor, b: &Tensor, axes: [&[isize]; 2]) -> Result<Tensor> {
-    check::common_float("tensordot", a, b)?;
+    check::product_float("tensordot", a, b)?;
     let [first, second] = [contracted(a, axes[0])?, contracted(b, axes[1])?];
     let sizes = |t: &Tensor, of: &[usize]| of.iter().map(|&d| t.shape()[d]).collect::<Dims>();
     let (k, l) = (sizes(a, &first), sizes(b, &second));

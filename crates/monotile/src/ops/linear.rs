@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::check;
+use crate::door;
 use crate::einsum::pair::{Label, Labels, PairContraction, contract_and_add};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
@@ -50,8 +51,9 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
     // A bias that is wider than both makes the product as wide.
     let x = if bias.dtype() == DType::F64 { &x.to_dtype(DType::F64)? } else { x };
-    let dtype = check::common_float("linear", x, weight)?;
-    check::common_float("linear", x, bias)?;
+    let dtype = check::product_float("linear", x, weight)?;
+    door::blocks::refuse("linear", &[bias])?;
+    check::product_float("linear", x, bias)?;
 
     let leading = x.rank() as Label - 1;
     let (i, o) = (leading, leading + 1);

@@ -50,7 +50,7 @@ impl Tensor {
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         let (a, b) = (self, other);
-        check::common_float("matmul", a, b)?;
+        check::product_float("matmul", a, b)?;
         let here = Location::caller();
         let refuse =
             |why: &str| Err(Error::shape(format!("matmul: shapes {:?} and {:?}: {why}", a.shape(), b.shape())).with_place(here));

@@ -103,7 +103,7 @@ impl Tensor {
         Tensor::from_buffer(one.into(), Shape::default())
     }
 
-    /// A scalar of a dtype known at run time: `value`, cast.
+    /// A scalar of a dtype known at run time: `value`, cast. One number fills no block: of a quantized type it is an f32.
     pub fn scalar_as(value: f64, dtype: DType) -> Tensor {
         match dtype {
             DType::F32 => Self::scalar(value as f32),
@@ -114,7 +114,6 @@ impl Tensor {
             DType::I32 => Self::scalar(value as i32),
             DType::U8 => Self::scalar(value as u8),
             DType::Bool => Self::scalar(value != 0.0),
-            // A number alone fills no block: it is what arithmetic with such a type is done in.
             DType::Quantized(_) => Self::scalar(value as f32),
         }
     }
@@ -132,7 +131,7 @@ impl Tensor {
     /// All elements `value`, cast to `dtype`.
     ///
     /// # Errors
-    /// If a tensor cannot have so many elements, or `dtype` is of integers and `value` none of them.
+    /// If a tensor cannot have so many elements, `dtype` is of integers and `value` none of them, or `dtype` is quantized.
     #[doc(alias = "full")]
     #[track_caller]
     pub fn filled(shape: impl AsRef<[usize]>, value: f64, dtype: DType) -> Result<Tensor> {
@@ -142,6 +141,10 @@ impl Tensor {
     /// [`filled`](Tensor::filled), as a part of another operation.
     #[track_caller]
     pub(crate) fn filled_by(op: &str, shape: &[usize], value: f64, dtype: DType) -> Result<Tensor> {
+        if let Some(format) = dtype.block_format() {
+            let name = format.name();
+            return Err(Error::dtype(format!("{op}: one number fills no block of {name}; make a tensor of f32 and quantize it")));
+        }
         check_held(op, value, dtype)?;
         Self::scalar_as(value, dtype).repeated(op, shape)
     }
@@ -162,7 +165,7 @@ impl Tensor {
     #[doc(alias = "empty")]
     #[track_caller]
     pub fn zeros(shape: impl AsRef<[usize]>, dtype: DType) -> Result<Tensor> {
-        Self::scalar_as(0.0, dtype).repeated("zeros", shape.as_ref())
+        Self::filled_by("zeros", shape.as_ref(), 0.0, dtype)
     }
 
     /// All elements 1.
@@ -171,7 +174,7 @@ impl Tensor {
     /// If a tensor cannot have so many elements.
     #[track_caller]
     pub fn ones(shape: impl AsRef<[usize]>, dtype: DType) -> Result<Tensor> {
-        Self::scalar_as(1.0, dtype).repeated("ones", shape.as_ref())
+        Self::filled_by("ones", shape.as_ref(), 1.0, dtype)
     }
 
     /// Zeros of this tensor's shape and element type.
@@ -185,7 +188,7 @@ impl Tensor {
         self.full_like(1.0)
     }
 
-    /// This tensor's shape and element type with one number at every index.
+    /// This tensor's shape and element type with one number at every index; of a quantized type f32.
     ///
     /// # Panics
     /// If the type is of integers, and the number none of them; [`filled`](Tensor::filled) returns an error.

@@ -231,7 +231,7 @@ impl Tensor {
             CpuStorage::I32(b) => copy(op, self, b),
             CpuStorage::U8(b) => copy(op, self, b),
             CpuStorage::Bool(b) => copy(op, self, b),
-            CpuStorage::Quantized(_) => Err(crate::door::blocks::refused(op, self.dtype())),
+            CpuStorage::Quantized(_) => Err(crate::door::blocks::out_of_order(op, self.dtype())),
         }
     }
 
@@ -256,6 +256,7 @@ impl Tensor {
         match self.dtype() {
             DType::F32 | DType::F64 => Ok(self.clone()),
             DType::BF16 | DType::F16 => self.to_dtype(DType::F32),
+            DType::Quantized(_) => Err(crate::door::blocks::refused(op, self.dtype())),
             other => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {other}; cast with to_dtype"))),
         }
     }

@@ -1,7 +1,8 @@
 use super::*;
+use crate::attention::scaled_dot_product_attention;
 use crate::einsum::einsum;
-use crate::ops::{embedding, linear};
-use crate::{Rng, io};
+use crate::ops::{cdist, embedding, linear, rms_norm, swiglu};
+use crate::{Rng, io, linalg};
 
 /// A weight of random blocks in any format, whose scales are small numbers.
 fn weight(seed: u64, shape: &[usize], format: BlockFormat) -> Tensor {
@@ -120,19 +121,65 @@ fn rows_of_a_table_are_its_dequantized_rows() {
 
 #[test]
 fn other_operations_ask_for_a_cast() {
-    let x = normal(1, &[2, 32]).quantize(BlockFormat::Q8_0).unwrap();
-    let words = |y: Result<Tensor>| y.unwrap_err().to_string();
-    let of = |op: &str| format!("{op}: takes floating-point numbers, got q8_0; cast with to_dtype");
-    assert_eq!(words(x.exp()), of("exp"));
-    assert_eq!(words(x.softmax(-1)), of("softmax"));
-    let of = |op: &str| refused(op, x.dtype()).to_string();
-    assert_eq!(words(Tensor::cat(&[&x, &x], 0)), of("cat"));
-    assert_eq!(words(x.mt().contiguous()), of("contiguous"));
-    assert_eq!(words(x.index_select(0, &Tensor::from([1_i64]))), of("index_select"));
-    assert_eq!(words(x.sort(1, false).map(|sorted| sorted.0)), of("sort"));
+    let (x, other) = (normal(1, &[32, 32]).quantize(BlockFormat::Q8_0).unwrap(), normal(2, &[32, 32]));
+    let (row, words) = (x.select(0, 0).unwrap(), |y: Result<Tensor>| y.unwrap_err().to_string());
+    let heads = |x: &Tensor| x.reshape(&[1, 1, 32, 32]).unwrap();
+    let attended = scaled_dot_product_attention(&heads(&other), &heads(&x), &heads(&other), &Default::default());
+    for (op, done) in [
+        ("exp", x.exp()),
+        ("softmax", x.softmax(-1)),
+        ("sum", x.sum(&[], false)),
+        ("add", other.add(&x)),
+        ("mul", x.mul(&x)),
+        ("mul", x.mul(2.0)),
+        ("maximum", other.maximum(&x)),
+        ("eq", x.eq(&x)),
+        ("where_", other.gt(0.0).unwrap().where_(&x, &other)),
+        ("rms_norm", rms_norm(&other, &row, 1e-5)),
+        ("swiglu", swiglu(&other, &x)),
+        ("cdist", cdist(&x, &other, 2.0)),
+        ("linear", linear(&other, &other, Some(&row))),
+        ("cholesky", linalg::cholesky(&x)),
+        ("scaled_dot_product_attention", attended),
+        ("cat", Tensor::cat(&[&x, &x], 0)),
+        ("index_select", x.index_select(0, &Tensor::from([1_i64]))),
+        ("sort", x.sort(1, false).map(|sorted| sorted.0)),
+    ] {
+        assert_eq!(words(done), refused(op, x.dtype()).to_string());
+    }
+    let turned = "a view of q8_0 that is not in row-major order is not copied; cast it with to_dtype";
+    assert_eq!(words(x.mt().contiguous()), format!("contiguous: {turned}"));
+    assert_eq!(words(embedding(&x.mt(), &Tensor::from([1_i64]))), format!("embedding: {turned}"));
     assert_eq!(x.to_vec::<f32>().unwrap_err().to_string(), "to_vec: the tensor holds q8_0, not f32; cast it with to_dtype");
-    let words = words(normal(1, &[2, 33]).quantize(BlockFormat::Q8_0));
-    assert_eq!(words, "to_dtype: q8_0 has blocks of 32 along the last dimension, and the shape [2, 33] has a last dimension of 33");
+    let zeros = words(Tensor::zeros(&[2, 32], x.dtype()));
+    assert_eq!(zeros, "zeros: one number fills no block of q8_0; make a tensor of f32 and quantize it");
+    assert_eq!(x.zeros_like().dtype(), DType::F32);
+}
+
+#[test]
+fn what_blocks_do_not_hold_is_refused() {
+    let words = |y: Result<Tensor>| y.unwrap_err().to_string();
+    let uneven = words(normal(1, &[2, 33]).quantize(BlockFormat::Q8_0));
+    assert_eq!(
+        uneven,
+        "to_dtype: q8_0 has blocks of 32 along the last dimension, and the shape [2, 33] has a last dimension of 33"
+    );
+    let read_only = words(normal(1, &[256]).quantize(BlockFormat::Q4K));
+    assert_eq!(read_only, "to_dtype: q4_k is read and not written; q8_0, q4_0, q4_1, q5_0 and q5_1 are written");
+    for (odd, name) in [(f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf"), (65_505.0, "65505")] {
+        let mut numbers = vec![1.0; 64];
+        numbers[40] = odd;
+        let refused = words(Tensor::from_vec(numbers, &[2, 32]).unwrap().quantize(BlockFormat::Q4_1));
+        assert_eq!(refused, format!("to_dtype: q4_1 is made of numbers up to 65504 in size, and element 40 is {name}"));
+    }
+    let x = normal(1, &[2, 32]).quantize(BlockFormat::Q5_0).unwrap();
+    let path = std::env::temp_dir().join(format!("monotile-blocks-{}.safetensors", std::process::id()));
+    let refused = io::write_safetensors(&path, &[("w", &x)], &[]).unwrap_err().to_string();
+    assert_eq!(refused, "write_safetensors: \"w\" is of q5_0, which safetensors has not; cast it to f32");
+    let planned = vec![io::TensorSpec::new("w", x.dtype(), x.shape())];
+    let refused = io::SafeTensorsWriter::open(&path, planned, &[]).err().unwrap().to_string();
+    assert_eq!(refused, format!("{}: \"w\" is of q5_0, which safetensors has not; cast it to f32", path.display()));
+    assert!(!path.exists());
 }
 
 #[test]

@@ -157,7 +157,7 @@ pub(super) fn header(tensor: &Tensor) -> Result<Vec<u8>> {
         DType::U8 => "|u1",
         DType::Bool => "|b1",
         DType::Quantized(format) => {
-            return Err(Error::dtype(format!("write_npy: NumPy has no {}; cast to f32, or write a GGUF file", format.name())));
+            return Err(Error::dtype(format!("write_npy: NumPy has no {}; cast to f32", format.name())));
         }
         DType::BF16 => return Err(Error::dtype("write_npy: NumPy has no bf16; cast to f32, or write .safetensors")),
     };

@@ -14,7 +14,7 @@ use super::{FileType, map, mapped_tensor, write_atomic, write_elements, written}
 use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::limits;
 use crate::tensor::{DType, Tensor};
-use crate::text::parser_report;
+use crate::text::{parser_report, printable};
 
 /// The bytes before the header: its length.
 const LENGTH_BYTES: usize = 8;
@@ -263,10 +263,23 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], me
     }
     let listed: Vec<TensorSpec> =
         order.iter().map(|(name, tensor)| TensorSpec::new(name, tensor.dtype(), tensor.shape())).collect();
+    check_types("write_safetensors", &listed)?;
     write_atomic(path, |file| {
         file.write_all(&header(&listed, metadata))?;
         order.iter().try_for_each(|(_, tensor)| write_elements(tensor, file))
     })
+}
+
+/// Refuses types that the format does not have.
+#[track_caller]
+pub(super) fn check_types(op: &str, listed: &[TensorSpec]) -> Result<()> {
+    match listed.iter().find(|planned| planned.quantized) {
+        None => Ok(()),
+        Some(TensorSpec { name, dtype, .. }) => {
+            let name = printable(name);
+            Err(Error::dtype(format!("{op}: \"{name}\" is of {}, which safetensors has not; cast it to f32", dtype.to_lowercase())))
+        }
+    }
 }
 
 /// A tensor that a file is to hold.
@@ -278,6 +291,8 @@ pub struct TensorSpec {
     pub(super) bytes: usize,
     /// Bytes an element.
     pub(super) width: usize,
+    /// Whether it is of a type that the format does not have.
+    pub(super) quantized: bool,
 }
 
 impl TensorSpec {
@@ -290,6 +305,7 @@ impl TensorSpec {
             shape: shape.to_vec(),
             bytes: elements.saturating_mul(width),
             width,
+            quantized: dtype.block_format().is_some(),
         }
     }
 
@@ -298,7 +314,14 @@ impl TensorSpec {
         let Entry { dtype, shape, start, end } = file.header.entries.get(name)?;
         // Of types that are not read the file tells by how many bytes there are.
         let width = file_type(dtype).map_or((end - start) / count(shape).max(1), FileType::size);
-        Some(Self { name: name.to_string(), dtype: dtype.clone(), shape: shape.clone(), bytes: end - start, width })
+        Some(Self {
+            name: name.to_string(),
+            dtype: dtype.clone(),
+            shape: shape.clone(),
+            bytes: end - start,
+            width,
+            quantized: false,
+        })
     }
 
     /// Its name.

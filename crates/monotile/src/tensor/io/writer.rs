@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::hidden::hidden_sibling;
 use super::regular::{check_own, open_own, open_regular, read_regular};
-use super::safetensors::{TensorSpec, header};
+use super::safetensors::{TensorSpec, check_types, header};
 use super::write::Place;
 use super::write_elements;
 use crate::error::{Error, Placed, Result};
@@ -68,6 +68,7 @@ impl SafeTensorsWriter {
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::value(format!("{}: two tensors have the name \"{}\" (writing)", path.display(), twice[0])));
         }
+        check_types(&path.display().to_string(), &plan)?;
         let header = header(&plan, metadata);
         let refuse = |e: std::io::Error| Error::io("writing", path, &e);
         let Place::File(target, permissions) = Place::of(path).map_err(refuse).placed()? else {
