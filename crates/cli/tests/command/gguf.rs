@@ -15,6 +15,23 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
+fn what_is_no_gguf_file_is_refused() {
+    let folder = folder();
+    let whole = std::fs::read(folder.path().join("blocks.gguf")).unwrap();
+    for (name, bytes, words) in [
+        ("empty.gguf", &[][..], "empty.gguf: the file is empty"),
+        ("cut.gguf", &whole[..whole.len() - 300], "the file ends before; it is truncated, or lies"),
+        ("other.gguf", b"glTF", "other.gguf: offset 0: it does not begin with GGUF; it is no GGUF file"),
+    ] {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+        monotile(folder.path(), &["info", name]).fails_with_all(&[words]);
+    }
+    monotile(folder.path(), &["info", "none.gguf"]).fails_with_all(&["none.gguf: no such file or folder"]);
+    let scene = monotile(folder.path(), &["info", "blocks.gguf", "--scene", "0"]);
+    scene.is_wrong_usage("--scene is for a 3D model, a .gltf or .glb file");
+}
+
+#[test]
 fn info_tells_what_a_gguf_file_holds() {
     let folder = folder();
     let text = monotile(folder.path(), &["info", "blocks.gguf"]).succeeds();

@@ -67,11 +67,10 @@ impl InfoArgs {
         if self.machine {
             return machine::print(self.json, out);
         }
+        let is_gguf = |path: &Path| gguf::is_gguf(path) && !path.is_dir();
         match (&self.path, &self.model) {
-            (Some(path), _) | (_, Some(path)) if gguf::is_gguf(path) && !path.is_dir() && self.scene.is_none() => {
-                gguf::print(path, self.json, out)
-            }
-            (Some(path), _) if !path.is_dir() => scene::print(path, self.scene.clone(), self.json, out),
+            (Some(path), _) | (_, Some(path)) if is_gguf(path) && self.scene.is_none() => gguf::print(path, self.json, out),
+            (Some(path), _) if !path.is_dir() && !is_gguf(path) => scene::print(path, self.scene.clone(), self.json, out),
             _ if self.scene.is_some() => Err(CommandError::Usage("info: --scene is for a 3D model, a .gltf or .glb file".into())),
             (Some(folder), _) | (None, Some(folder)) => {
                 let config = Config::read(folder)?;
