@@ -33,6 +33,9 @@ fn far(a: &Tensor, b: &Tensor) -> f64 {
     pairs.fold(0.0, |most, (a, b)| most.max((a - b).abs()))
 }
 
+/// A product with a weight.
+type OfWeight<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
+
 /// The largest difference, by the largest number of what is expected.
 fn relative(found: &Tensor, expected: &Tensor) -> f64 {
     let largest = expected.to_f64_vec().unwrap().into_iter().fold(0.0, |most: f64, x| most.max(x.abs()));
@@ -51,7 +54,7 @@ fn products_are_those_of_the_dequantized_weight() {
             for tokens in [1, 3, 40] {
                 let (x, g) = (normal(3, &[2, tokens, columns]), normal(4, &[tokens, rows]));
                 let text = x.select(0, 1).unwrap();
-                let products: [&dyn Fn(&Tensor) -> Result<Tensor>; 4] =
+                let products: [&OfWeight; 4] =
                     [&|w| linear(&x, w, Some(&bias)), &|w| w.matmul(&text.mt()), &|w| g.matmul(w), &|w| w.mt().matmul(&g.mt())];
                 for (i, product) in products.into_iter().enumerate() {
                     let (found, expected) = (product(&weight).unwrap(), product(&wide).unwrap());
